@@ -1,0 +1,104 @@
+import type { LearnableModelSpec } from './spec.ts';
+
+/** One weight of a model: row-major float32 values of the given shape. */
+export interface NamedTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** A model's weights at an age. Two learners of one model have tensors of equal names, shapes and order. */
+export interface Snapshot {
+  /** Updates (mini-batches) that the model has seen: gossip learning's t. */
+  readonly age: number;
+  readonly tensors: readonly NamedTensor[];
+}
+
+/** Mean cross-entropy (nats) and share of right answers, 0..1. */
+export interface Evaluation {
+  readonly loss: number;
+  readonly accuracy: number;
+}
+
+/** What became of a neighbour's message. A refused message changes nothing. */
+export interface MergeOutcome {
+  /** Own age after the merge. */
+  readonly age: number;
+  readonly accepted: boolean;
+  /** Why the message was refused, as a sentence; absent when accepted. */
+  readonly reason?: string;
+  /** ||w_k - w_r|| / ||w_k||; NaN when the message could not be read. */
+  readonly distance: number;
+  /** Loss of one's own weights on the shared probe, before the merge; NaN when the message could not be read. */
+  readonly lossBefore: number;
+  /** Loss of the received weights on the shared probe; NaN when the message could not be read. */
+  readonly lossAfter: number;
+}
+
+/** Part `index` of `of` equal parts of the training rows. */
+export interface PartitionSlot {
+  readonly index: number;
+  readonly of: number;
+}
+
+export type LearnerLog = (
+  level: 'debug' | 'info' | 'warn' | 'error',
+  message: string,
+  fields?: Readonly<Record<string, unknown>>,
+) => void;
+
+/** 'tensorflow-gpu' | 'tensorflow' | 'wasm' | 'cpu', in order of preference. */
+export type BackendName = 'tensorflow-gpu' | 'tensorflow' | 'wasm' | 'cpu';
+
+export interface ModelInit {
+  /** The Model's uid: it seeds the first weights (all validators start equal) and names messages. */
+  readonly uid: string;
+  /** Name of the Model, for messages to people. */
+  readonly name: string;
+  readonly spec: LearnableModelSpec;
+  /** Seed of the shared probe. */
+  readonly probeSeed: number;
+}
+
+export interface LearnerInit {
+  readonly model: ModelInit;
+  readonly partition: PartitionSlot;
+  /** The raw data file (CSV, or gzip of it), as `loadData` gives it. It is copied to the worker. */
+  readonly data: Uint8Array;
+  /** Weights to go on from, usually `CheckpointStore.load()`. */
+  readonly resume?: Snapshot | undefined;
+  /** Backend to use and no other (the validator passes MURMURATION_BACKEND here); default: the best that loads. */
+  readonly backend?: BackendName | undefined;
+  /** Milliseconds that one call may take before the worker is stopped as hung. Default 60 000. */
+  readonly deadlineMilliseconds?: number | undefined;
+  readonly log: LearnerLog;
+}
+
+/**
+ * One model in training. Calls are done one after another, in the order they were made; the main thread never waits
+ * for a computation. After `close`, or when the worker died, every call rejects with LearnerStoppedError.
+ */
+export interface Learner {
+  /** The backend in use; 'cpu' before `ready` has resolved. */
+  readonly backend: BackendName;
+  /** Resolves when data and model are loaded; rejects with DataError or ModelError. */
+  ready(): Promise<void>;
+  /** Trains `localSteps` mini-batches on one's own part; age grows by `localSteps`; loss is their mean. */
+  update(): Promise<{ readonly age: number; readonly loss: number }>;
+  /** One's own weights, compressed, as one self-describing frame for a neighbour. */
+  message(): Promise<Uint8Array>;
+  /** Checks and merges a neighbour's frame. Never rejects for what the bytes say. */
+  merge(bytes: Uint8Array): Promise<MergeOutcome>;
+  /** Loss and accuracy on the held-out rows. */
+  evaluate(): Promise<Evaluation>;
+  snapshot(): Promise<Snapshot>;
+  /** Takes over the weights and age of `snapshot`; rejects with ModelError when it is of another model. */
+  load(snapshot: Snapshot): Promise<void>;
+  /** Loss and accuracy of foreign weights on the shared probe; one's own model stays as it is. */
+  score(snapshot: Snapshot): Promise<Evaluation>;
+  /** Class probabilities for rows of features on the scale of the data file; rejects with BadInputError. */
+  predict(instances: readonly (readonly number[])[]): Promise<number[][]>;
+  /** Takes another part of the training rows, e.g. when the fleet grew. Weights and age stay. */
+  repartition(partition: PartitionSlot): Promise<void>;
+  close(): Promise<void>;
+}

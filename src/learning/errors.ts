@@ -1,0 +1,42 @@
+/** Why a dataset cannot be used. Part of the API: shown as the reason of a condition. */
+export type DataReason =
+  | 'DataUnreachable'
+  | 'DataDigestMismatch'
+  | 'DataMalformed'
+  | 'LabelOutOfRange'
+  | 'DataTooLarge';
+
+/** When thrown, the model's data cannot be used as the spec says; `message` is a sentence with the fix. */
+export class DataError extends Error {
+  override readonly name = 'DataError';
+  readonly reason: DataReason;
+
+  constructor(reason: DataReason, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+  }
+}
+
+/** When thrown, the model's architecture or learning settings cannot be run; `message` is a sentence with the fix. */
+export class ModelError extends Error {
+  override readonly name = 'ModelError';
+  readonly reason = 'ModelInvalid';
+}
+
+/** When thrown, a caller of `predict` sent instances of the wrong shape or kind (HTTP 400, not 500). */
+export class BadInputError extends Error {
+  override readonly name = 'BadInputError';
+  readonly reason = 'BadInput';
+}
+
+/** When thrown, a checkpoint did not fit on the volume; the previous checkpoint is untouched. */
+export class VolumeFullError extends Error {
+  override readonly name = 'VolumeFullError';
+  readonly reason = 'VolumeFull';
+}
+
+/** When thrown, the training worker has ended (crashed, hung past its deadline, or was closed): make a new learner. */
+export class LearnerStoppedError extends Error {
+  override readonly name = 'LearnerStoppedError';
+  readonly reason = 'LearnerStopped';
+}

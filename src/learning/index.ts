@@ -1,0 +1,27 @@
+/**
+ * Learning: datasets, models, the training worker, merge, compression and strategies of gossip learning.
+ * Pure of network: it takes and gives messages as bytes. It may import `src/api`, nothing else of ours.
+ * Others import from here only.
+ */
+export type {
+  BackendName,
+  Evaluation,
+  Learner,
+  LearnerInit,
+  LearnerLog,
+  MergeOutcome,
+  ModelInit,
+  NamedTensor,
+  PartitionSlot,
+  Snapshot,
+} from './contract.ts';
+export {
+  BadInputError,
+  DataError,
+  type DataReason,
+  LearnerStoppedError,
+  ModelError,
+  VolumeFullError,
+} from './errors.ts';
+export { createLearner } from './learner.ts';
+export type { LearnableModelSpec } from './spec.ts';
