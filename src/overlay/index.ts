@@ -1,0 +1,11 @@
+// The peer-to-peer layer that validator and operator both speak: identity, charter, membership, gossip, requests, DHT.
+// Everything from a peer is hostile until checked, every read has a limit and a deadline, who is no member gets no protocol.
+// Imports src/api (types) and libraries only; import it through this file.
+export * from './charter.ts';
+export * from './charter-store.ts';
+export * from './identity.ts';
+export * from './messages.ts';
+export * from './overlay.ts';
+export * from './request-error.ts';
+export * from './signed-charter.ts';
+export * from './types.ts';

@@ -1,0 +1,85 @@
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import type { Charter } from './charter.ts';
+import type { CharterStore } from './charter-store.ts';
+import type { SignedCharter } from './signed-charter.ts';
+
+/** What is gossiped: validators' reports, buffer-map deltas, votes. */
+export type Topic = 'reports' | 'maps' | 'votes';
+
+/** How a peer behaved in one exchange; feeds the interactions part of its reputation. */
+export type Interaction = 'ok' | 'malformed' | 'timeout' | 'refused' | 'oversize';
+
+/** How an overlay is set up. */
+export interface OverlayInit {
+  /** `namespace/network`. */
+  readonly network: string;
+  /** Private key in libp2p protobuf form, see `generateIdentity`. */
+  readonly identity: Uint8Array;
+  /** Peer id text of the authority key that signs charters. */
+  readonly authority: string;
+  /** Multiaddrs to listen on; empty: dials only (the operator). */
+  readonly listen: readonly string[];
+  readonly charters: CharterStore;
+  readonly log: Logger;
+  /** Unix milliseconds. Default: Date.now. */
+  readonly clock?: () => number;
+  /** 0 <= x < 1. Default: Math.random. */
+  readonly random?: () => number;
+  /** Where libp2p's own metrics go; absent: none are kept. */
+  readonly metrics?: Registry;
+}
+
+/** One request frame in, one reply frame out. A thrown `Refusal` reaches the asker with its words, other errors as `remote`. */
+export type RequestHandler = (request: Uint8Array, from: string, signal: AbortSignal) => Promise<Uint8Array>;
+
+export interface HandleOptions {
+  readonly maxRequestBytes: number;
+  /** For reading the request, handling it and sending the reply. */
+  readonly timeoutMs: number;
+  /** Requests of one peer at a time; more are refused as busy. Default: 16. */
+  readonly maxConcurrentPerPeer?: number;
+}
+
+export interface RequestOptions {
+  /** For dialing (where not connected), asking and reading the reply. */
+  readonly timeoutMs: number;
+  readonly maxReplyBytes: number;
+  readonly signal?: AbortSignal;
+}
+
+/** The peer-to-peer layer: who is in, who is connected, what is said. */
+export interface Overlay {
+  readonly peerId: string;
+  readonly charter: Charter | undefined;
+  /** Multiaddrs that it listens on, with the real port; empty before start. */
+  readonly addresses: readonly string[];
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /**
+   * Verifies, persists and applies a charter (removed members are cut off), then tells the neighbours.
+   * @throws InvalidCharterError
+   */
+  adopt(signed: SignedCharter): Promise<'adopted' | 'known' | 'older'>;
+  /** Called after each adopted charter. Returns a function that unsubscribes. */
+  onCharter(f: (charter: Charter) => void): () => void;
+  /** Peer ids of connected members that said hello. */
+  peers(): readonly string[];
+  /** Called when `peers()` has changed. */
+  onPeers(f: (peers: readonly string[]) => void): () => void;
+  /** @throws when the bytes are 16 KiB or more. With nobody there to hear it, it is not an error. */
+  publish(topic: Topic, bytes: Uint8Array): Promise<void>;
+  /** `from` is the verified signer, a current member. Own messages are not heard. */
+  subscribe(topic: Topic, f: (bytes: Uint8Array, from: string) => void): () => void;
+  /** Serves a protocol, `/murmuration/<name>/1.0.0`, to members. */
+  handle(protocol: string, options: HandleOptions, f: RequestHandler): void;
+  /** Asks a member, dialing it where needed. @throws RequestError */
+  request(peer: string, protocol: string, bytes: Uint8Array, options: RequestOptions): Promise<Uint8Array>;
+  /** Connects to an address; who answers must be a member. */
+  dial(address: string): Promise<void>;
+  /** Says in the DHT that this peer has `key`, and goes on saying so until it stops. */
+  provide(key: string): Promise<void>;
+  /** Members that said they have `key`. A claim: verify by asking. */
+  findProviders(key: string, signal: AbortSignal): Promise<readonly string[]>;
+  onInteraction(f: (peer: string, event: Interaction) => void): () => void;
+}
