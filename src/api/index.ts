@@ -1,0 +1,16 @@
+// The kinds as zod schemas: the one source of TypeScript types, of crds/*.yaml, of defaults and of their docs.
+// A schema and its type share a name: `ValidatorNode.parse(json)` gives a `ValidatorNode`, defaults filled in.
+// May be imported by every room; imports nothing of ours. generate.ts writes crds/ and is no part of the API.
+export * from './conditions.ts';
+export { changeProblems, KINDS, type Kind, type KindName } from './kinds.ts';
+export { ObjectMeta, OwnerReference } from './metadata.ts';
+export * from './model.ts';
+export { type Architecture, LAYERS } from './model-architecture.ts';
+export { BUILTIN_DATA, type BuiltinData, type DataSource, type ModelData } from './model-data.ts';
+export type { Learning } from './model-learning.ts';
+export * from './model-shard.ts';
+export * from './names.ts';
+export { isQuantity, parseQuantity, toDecimal } from './quantity.ts';
+export * from './stake-key-reservation.ts';
+export * from './validator-fleet.ts';
+export * from './validator-node.ts';

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { API_VERSION } from './names.ts';
+import { type Rule, ruled, text } from './rules.ts';
+
+const LABEL = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
+const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
+/** A name that can be a DNS label (RFC 1035): networks. */
+export const label = (field: string) =>
+  text(LABEL, 63, `${field} must be lower-case letters, digits and "-", beginning with a letter, such as "default".`);
+
+/** A name of another object (RFC 1123 subdomain). */
+export const objectName = (field: string) =>
+  text(SUBDOMAIN, 253, `${field} must be the name of an object: lower-case letters, digits, "-" and ".".`);
+
+/** A reference to an object of a known kind in the same namespace. */
+export const localRef = (field: string, what: string) =>
+  z.object({ name: objectName(`${field}.name`).describe(`Name of the ${what}, in the same namespace.`) });
+
+export const labels = z.record(z.string(), z.string()).meta({ maxProperties: 64 });
+
+/** An owner as the garbage collector reads it. */
+export const OwnerReference = z.object({
+  apiVersion: z.string(),
+  kind: z.string(),
+  name: z.string(),
+  uid: z.string(),
+  controller: z.boolean().optional(),
+  blockOwnerDeletion: z.boolean().optional(),
+});
+export type OwnerReference = z.output<typeof OwnerReference>;
+
+/** The part of Kubernetes' object metadata that we read. Times are RFC 3339 text, as they travel. */
+export const ObjectMeta = z.object({
+  name: z.string(),
+  namespace: z.string().optional(),
+  uid: z.string().optional(),
+  resourceVersion: z.string().optional(),
+  generation: z.int().optional(),
+  creationTimestamp: z.string().optional(),
+  deletionTimestamp: z.string().optional(),
+  deletionGracePeriodSeconds: z.int().optional(),
+  labels: z.record(z.string(), z.string()).optional(),
+  annotations: z.record(z.string(), z.string()).optional(),
+  finalizers: z.array(z.string()).optional(),
+  ownerReferences: z.array(OwnerReference).optional(),
+});
+export type ObjectMeta = z.output<typeof ObjectMeta>;
+
+/** A whole object of one of our kinds: what the API server stores. */
+export function object<K extends string, S extends z.ZodType, T extends z.ZodType>(
+  kind: K,
+  spec: S,
+  status: T,
+  rules: readonly Rule<{ readonly metadata: ObjectMeta }>[],
+) {
+  const whole = z.object({
+    apiVersion: z.literal(API_VERSION),
+    kind: z.literal(kind),
+    metadata: ObjectMeta,
+    spec,
+    status: status.optional(),
+  });
+  return ruled(whole, rules as readonly Rule<z.output<typeof whole>>[]);
+}
+
+/** Names become pod names, host names and label values, so they are shorter and plainer than Kubernetes asks. */
+export const plainName = (kind: string, max: number): Rule<{ readonly metadata: ObjectMeta }> => ({
+  cel: `self.metadata.name.size() <= ${max} && self.metadata.name.matches(r'${LABEL.source}')`,
+  says:
+    `metadata.name of a ${kind} must be at most ${max} characters: lower-case letters, digits and "-", ` +
+    'beginning with a letter.',
+  holds: ({ metadata }) => metadata.name.length <= max && LABEL.test(metadata.name),
+});

@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { statusBase } from './conditions.ts';
+import { labels, localRef, object, plainName } from './metadata.ts';
+import { immutable, ruled, type Transition, text, whole } from './rules.ts';
+
+/** CIDv1 in base32, as kubectl shows it. */
+const cid = text(
+  /^b[a-z2-7]{10,120}$/,
+  121,
+  'versionCid must be a CID in base32 such as "bafyrei...", as `kubectl get mdl -o yaml` shows it.',
+);
+
+/** Rules about changes of a shard's spec. */
+export const shardTransitions: readonly Transition[] = [
+  immutable('modelRef', 'Make a ModelShard for the other model.'),
+  immutable('index', 'Make a ModelShard for the other range.'),
+  immutable('of', 'Make ModelShards for the other division.'),
+];
+
+/** Spec of a shard: a contiguous range of a version's chunks. */
+export const ModelShardSpec = ruled(
+  z.object({
+    modelRef: localRef('modelRef', 'Model').describe('The model that the shard is a part of.'),
+    index: whole(0, 1023).describe('Which part, from 0.'),
+    of: whole(1, 1024).describe('Into how many parts the model is divided.'),
+    replicas: whole(1, 100).default(3).describe('Validators that should hold it.'),
+    placement: z
+      .object({
+        spread: text(
+          /^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$/,
+          316,
+          'placement.spread must be the label of a topology such as "kubernetes.io/hostname".',
+        )
+          .default('kubernetes.io/hostname')
+          .describe('Topology over which holders are spread.'),
+        nodeSelector: labels.optional().describe('Labels that the machines of holders must have.'),
+      })
+      .prefault({})
+      .describe('Which validators may hold it.'),
+    versionCid: cid.optional().describe('Pins this version by hand; the newest certified version where absent.'),
+  }),
+  [
+    {
+      cel: 'self.index < self.of',
+      says: 'index must be less than of: parts are numbered from 0 to of - 1.',
+      at: '.index',
+      holds: (self) => self.index < self.of,
+    },
+  ],
+  shardTransitions,
+);
+export type ModelShardSpec = z.output<typeof ModelShardSpec>;
+
+const count = z.int().min(0);
+/** Where a holder stands with its copy. */
+export const HOLDER_STATES = ['Assigned', 'Fetching', 'Verified', 'Draining'] as const;
+export type HolderState = (typeof HOLDER_STATES)[number];
+
+const shardStatus = z.object({
+  ...statusBase,
+  versionCid: z.string().max(128).optional().describe('Manifest of the version that the shard is a part of.'),
+  chunks: count.optional(),
+  bytes: count.optional(),
+  holders: z
+    .array(
+      z.object({
+        node: z.string().max(253).describe('ValidatorNode.'),
+        state: z.enum(HOLDER_STATES),
+        chunks: count.describe('Chunks of the shard that it holds, checked.'),
+      }),
+    )
+    .max(128)
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['node'] })
+    .optional(),
+  availableReplicas: count.optional().describe('Holders that have every chunk, checked.'),
+});
+
+/** A contiguous range of a version's chunks, the unit of placement. */
+export const ModelShard = object('ModelShard', ModelShardSpec, shardStatus, [plainName('ModelShard', 63)]);
+export type ModelShard = z.output<typeof ModelShard>;
+export type ModelShardStatus = z.output<typeof shardStatus>;
