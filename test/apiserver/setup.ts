@@ -1,0 +1,44 @@
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { TestProject } from 'vitest/node';
+import { customResourceDefinition } from '../../src/api/crd.ts';
+import { KINDS, type KindName } from '../../src/api/kinds.ts';
+import { type Access, findAssets, startControlPlane } from './control-plane.ts';
+import { connect } from './harness.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    apiServer: Access;
+  }
+}
+
+let stop = async (): Promise<void> => {};
+
+/** Once a run: a real API server with our kinds in it. Tests reach it through harness.ts. */
+export async function setup(project: TestProject): Promise<void> {
+  const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+  const controlPlane = await startControlPlane(await findAssets(root));
+  const stopAndLeave = (signal: NodeJS.Signals): void => {
+    void controlPlane.stop().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+  };
+  process.once('SIGINT', stopAndLeave);
+  process.once('SIGTERM', stopAndLeave);
+  try {
+    const { url, ca, token, kubeconfig } = controlPlane;
+    const api = connect({ url, ca, token, kubeconfig });
+    await api.install((Object.keys(KINDS) as readonly KindName[]).map(customResourceDefinition));
+    await api.close();
+    project.provide('apiServer', { url, ca, token, kubeconfig });
+  } catch (cause) {
+    await controlPlane.stop();
+    throw cause;
+  }
+  stop = async () => {
+    process.off('SIGINT', stopAndLeave);
+    process.off('SIGTERM', stopAndLeave);
+    await controlPlane.stop();
+  };
+}
+
+/** Ends what setup started. */
+export const teardown = (): Promise<void> => stop();
