@@ -55,7 +55,7 @@ export const data = ruled(
       .max(253)
       .default('last')
       .describe('Name of the label column, or "last" for the last column.'),
-    classes: whole(2, 65_536).optional().describe('Number of classes; labels are 0 to classes - 1.'),
+    classes: whole(2, 65_536).describe('Number of classes; labels are 0 to classes - 1.'),
     scale: ruled(decimal('data.scale', '16'), [
       {
         cel: `!self.matches(r'^0([.]0*)?$')`,
@@ -88,12 +88,6 @@ export const data = ruled(
       says: 'data.sha256 is required with data.source.url: run sha256sum on the file and set it.',
       at: '.sha256',
       holds: (self) => self.source.url === undefined || self.sha256 !== undefined,
-    },
-    {
-      cel: 'has(self.source.builtin) || has(self.classes)',
-      says: 'data.classes is required unless data.source is builtin: set it to the number of labels.',
-      at: '.classes',
-      holds: (self) => self.source.builtin !== undefined || self.classes !== undefined,
     },
   ],
 );
