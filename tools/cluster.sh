@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# cluster.sh create NAME: a kind cluster of three nodes; prints the path of its
+# kubeconfig. Quick when it is there and well; one of that name that is not is made
+# anew. cluster.sh delete NAME. cluster.sh exists NAME: exit code 0 or 1.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+action=${1:-} name=${2:-}
+[[ -n $name ]] || die "usage: tools/cluster.sh create|delete|exists NAME"
+kubeconfig=$CACHE/kubeconfig-$name
+
+containers() { # names of the nodes of this cluster only, by kind's own label
+  docker ps "$@" --filter "label=io.x-k8s.kind.cluster=$name" --format '{{.Names}}'
+}
+
+kind() {
+  local program
+  program=$("$TOOLS/get.sh" kind)
+  KUBECONFIG=$kubeconfig "$program" "$@"
+}
+
+kubectl() {
+  local program
+  program=$("$TOOLS/get.sh" kubectl)
+  "$program" --kubeconfig "$kubeconfig" "$@"
+}
+
+ready_nodes() {
+  kubectl get nodes --request-timeout=3s --no-headers 2> /dev/null | grep -cw Ready || true
+}
+
+# usable SECONDS: do three nodes get ready in that time?
+usable() {
+  local begun
+  begun=$(date +%s)
+  [[ -s $kubeconfig ]] || return 1
+  until [[ $(ready_nodes) == 3 ]]; do
+    (($(date +%s) - begun < $1)) || return 1
+    sleep 1
+  done
+}
+
+# The kubelet of Kubernetes 1.35 refuses to start on cgroup v1 unless told otherwise.
+config() {
+  cat << YAML
+kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+nodes:
+- role: control-plane
+- role: worker
+- role: worker
+kubeadmConfigPatches:
+- |
+  kind: KubeletConfiguration
+  apiVersion: kubelet.config.k8s.io/v1beta1
+  failCgroupV1: false
+YAML
+}
+
+create() {
+  "$TOOLS/docker.sh" start > /dev/null
+  local image
+  if [[ -n $(containers -a) ]]; then
+    if usable 2; then return; fi
+    # nodes come back by themselves after a daemon's restart, in a while
+    say "waiting for the nodes of cluster \"$name\" to come back"
+    containers -a | xargs docker start > /dev/null 2>&1 || true
+    if usable 45; then return; fi
+    say "cluster \"$name\" does not come back: making it anew"
+    kind delete cluster --name "$name" > /dev/null 2>&1 || true
+    containers -a | xargs -r docker rm -f -v > /dev/null
+  fi
+  rm -f "$kubeconfig"
+  image=$("$TOOLS/node-image.sh")
+  config > "$CACHE/kind-$name.yaml"
+  patiently "creating kind cluster \"$name\" of three nodes" "$CACHE/log/kind-$name.log" \
+    kind create cluster --name "$name" --image "$image" --config "$CACHE/kind-$name.yaml" --wait 120s ||
+    { kind delete cluster --name "$name" > /dev/null 2>&1 || true
+      die "kind could not create the cluster \"$name\" from $image." "Run it again; if that does not help, read $CACHE/log/kind-$name.log"; }
+  patiently "waiting for the cluster's own pods" "$CACHE/log/kind-$name-pods.log" \
+    kubectl wait --for=condition=Ready nodes,pods --all --all-namespaces --timeout=120s ||
+    die "Pods of cluster \"$name\" did not get ready:" "$(kubectl get pods -A | grep -v Running)"
+}
+
+delete() {
+  rm -f "$CACHE/kind-$name.yaml"
+  if docker info > /dev/null 2>&1 && [[ -n $(containers -a) ]]; then
+    patiently "deleting kind cluster \"$name\"" "$CACHE/log/kind-$name.log" kind delete cluster --name "$name"
+  fi
+  rm -f "$kubeconfig"
+}
+
+case $action in
+  create)
+    once "cluster-$name" create
+    printf '%s\n' "$kubeconfig"
+    ;;
+  delete) once "cluster-$name" delete ;;
+  exists) docker info > /dev/null 2>&1 && [[ -n $(containers) ]] && usable 2 ;;
+  *) die "usage: tools/cluster.sh create|delete|exists NAME" ;;
+esac
