@@ -1,0 +1,207 @@
+import type { CID } from 'multiformats/cid';
+import { z } from 'zod';
+import { bytesSchema, cidSchema, decodeChecked, encode } from './codec.ts';
+import { FormatError } from './errors.ts';
+import { MAX_CHUNKS } from './manifest.ts';
+
+/**
+ * Which chunks of one version somebody holds: one bit a chunk, bit i of byte floor(i / 8) counted from the lowest.
+ * Bits beyond the length are zero, so equal maps have equal bytes.
+ */
+export class BufferMap {
+  readonly length: number;
+  readonly #bits: Uint8Array;
+  #count: number;
+
+  private constructor(length: number, bits: Uint8Array) {
+    this.length = length;
+    this.#bits = bits;
+    this.#count = bits.reduce((sum, byte) => sum + ones(byte), 0);
+  }
+
+  static empty(length: number): BufferMap {
+    return new BufferMap(length, new Uint8Array(byteLength(length)));
+  }
+
+  static full(length: number): BufferMap {
+    const map = BufferMap.empty(length);
+    for (let index = 0; index < length; index++) map.set(index);
+    return map;
+  }
+
+  static of(length: number, indexes: Iterable<number>): BufferMap {
+    const map = BufferMap.empty(length);
+    for (const index of indexes) map.set(index);
+    return map;
+  }
+
+  /** From bits off the wire. Throws FormatError when their number is wrong or a bit beyond the end is set. */
+  static fromBits(length: number, bits: Uint8Array): BufferMap {
+    if (!Number.isInteger(length) || length < 0 || length > MAX_CHUNKS)
+      throw new FormatError('a buffer map', `length ${length} is not within 0..${MAX_CHUNKS}`);
+    if (bits.length !== byteLength(length))
+      throw new FormatError('a buffer map', `${bits.length} bytes of bits for ${length} chunks`);
+    const last = bits.at(-1);
+    if (last !== undefined && length % 8 !== 0 && last >> (length % 8) !== 0)
+      throw new FormatError('a buffer map', 'bits beyond its end are set');
+    return new BufferMap(length, bits.slice());
+  }
+
+  /** Number of chunks held. */
+  get count(): number {
+    return this.#count;
+  }
+
+  get complete(): boolean {
+    return this.#count === this.length;
+  }
+
+  has(index: number): boolean {
+    return index >= 0 && index < this.length && ((this.#bits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
+  }
+
+  /** Returns whether this changed anything. */
+  set(index: number): boolean {
+    this.#check(index);
+    if (this.has(index)) return false;
+    this.#bits[index >> 3] = (this.#bits[index >> 3] ?? 0) | (1 << (index & 7));
+    this.#count++;
+    return true;
+  }
+
+  /** Returns whether this changed anything. */
+  clear(index: number): boolean {
+    this.#check(index);
+    if (!this.has(index)) return false;
+    this.#bits[index >> 3] = (this.#bits[index >> 3] ?? 0) & ~(1 << (index & 7));
+    this.#count--;
+    return true;
+  }
+
+  *indexes(): Generator<number> {
+    for (let index = 0; index < this.length; index++) if (this.has(index)) yield index;
+  }
+
+  /** A copy of the bits. */
+  bits(): Uint8Array {
+    return this.#bits.slice();
+  }
+
+  clone(): BufferMap {
+    return new BufferMap(this.length, this.bits());
+  }
+
+  union(other: BufferMap): BufferMap {
+    return this.#with(other, (a, b) => a | b);
+  }
+
+  intersection(other: BufferMap): BufferMap {
+    return this.#with(other, (a, b) => a & b);
+  }
+
+  /** What is held here and not there. */
+  difference(other: BufferMap): BufferMap {
+    return this.#with(other, (a, b) => a & ~b);
+  }
+
+  equals(other: BufferMap): boolean {
+    return this.length === other.length && Buffer.compare(this.#bits, other.#bits) === 0;
+  }
+
+  #with(other: BufferMap, combine: (a: number, b: number) => number): BufferMap {
+    if (other.length !== this.length)
+      throw new RangeError(`maps of ${this.length} and ${other.length} chunks belong to different versions`);
+    return new BufferMap(
+      this.length,
+      this.#bits.map((byte, at) => combine(byte, other.#bits[at] ?? 0) & 0xff),
+    );
+  }
+
+  #check(index: number): void {
+    if (!Number.isInteger(index) || index < 0 || index >= this.length)
+      throw new RangeError(`chunk ${index} does not exist: the version has ${this.length}`);
+  }
+}
+
+/** Most changes in one delta; above it the full map is shorter or must be sent anyway. */
+export const MAX_DELTA = 1_024;
+/** A `maps` gossip message, bytes. */
+export const MAX_MAP_MESSAGE_BYTES = 16 * 1024;
+
+const length = z.number().int().min(0).max(MAX_CHUNKS);
+const indexes = z
+  .array(
+    z
+      .number()
+      .int()
+      .min(0)
+      .max(MAX_CHUNKS - 1),
+  )
+  .max(MAX_DELTA)
+  .readonly();
+
+const mapMessageSchema = z.discriminatedUnion('kind', [
+  z
+    .strictObject({ v: z.literal(1), kind: z.literal('full'), version: cidSchema, length, bits: bytesSchema })
+    .readonly(),
+  z
+    .strictObject({
+      v: z.literal(1),
+      kind: z.literal('delta'),
+      version: cidSchema,
+      length,
+      have: indexes,
+      lost: indexes,
+    })
+    .readonly(),
+]);
+
+/** What travels on the topic `maps`: a whole map, or what changed since the sender's last message. Its author is the message's signer. */
+export type MapMessage = z.infer<typeof mapMessageSchema>;
+
+export function fullMapMessage(version: CID, map: BufferMap): MapMessage {
+  return { v: 1, kind: 'full', version, length: map.length, bits: map.bits() };
+}
+
+/** What turns `before` into `after`: a delta, or the full map where that is too long. */
+export function mapChange(version: CID, before: BufferMap, after: BufferMap): MapMessage {
+  const have = [...after.difference(before).indexes()];
+  const lost = [...before.difference(after).indexes()];
+  if (have.length > MAX_DELTA || lost.length > MAX_DELTA) return fullMapMessage(version, after);
+  return { v: 1, kind: 'delta', version, length: after.length, have, lost };
+}
+
+export function encodeMapMessage(message: MapMessage): Uint8Array {
+  return encode(message);
+}
+
+/** Throws FormatError. */
+export function decodeMapMessage(bytes: Uint8Array): MapMessage {
+  return decodeChecked('a buffer map message', mapMessageSchema, bytes, MAX_MAP_MESSAGE_BYTES);
+}
+
+/**
+ * The sender's map after a message. A delta for a map that is not known starts from nothing held: it can only understate.
+ * @throws FormatError when the message does not fit the version's number of chunks
+ */
+export function applyMapMessage(known: BufferMap | undefined, message: MapMessage): BufferMap {
+  if (message.kind === 'full') return BufferMap.fromBits(message.length, message.bits);
+  const map = known?.length === message.length ? known.clone() : BufferMap.empty(message.length);
+  for (const index of [...message.have, ...message.lost])
+    if (index >= message.length)
+      throw new FormatError('a buffer map delta', `chunk ${index} of ${message.length} does not exist`);
+  for (const index of message.have) map.set(index);
+  for (const index of message.lost) map.clear(index);
+  return map;
+}
+
+function byteLength(chunks: number): number {
+  return Math.ceil(chunks / 8);
+}
+
+function ones(byte: number): number {
+  let left = byte;
+  let count = 0;
+  for (; left !== 0; left &= left - 1) count++;
+  return count;
+}

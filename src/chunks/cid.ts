@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto';
+import { CID } from 'multiformats/cid';
+import * as digest from 'multiformats/hashes/digest';
+
+/** Multicodec of a chunk: bytes that mean nothing by themselves. */
+export const RAW = 0x55;
+/** Multicodec of a manifest: DAG-CBOR. */
+export const DAG_CBOR = 0x71;
+const SHA2_256 = 0x12;
+
+export type Codec = typeof RAW | typeof DAG_CBOR;
+
+/** The CID (version 1, sha2-256) of some bytes. */
+export function cidOf(bytes: Uint8Array, codec: Codec = RAW): CID {
+  return CID.createV1(codec, digest.create(SHA2_256, sha256(bytes)));
+}
+
+/** Whether bytes hash to the CID. False for every CID that {@link isBlockCid} refuses. */
+export function matches(cid: CID, bytes: Uint8Array): boolean {
+  return isBlockCid(cid) && Buffer.compare(sha256(bytes), cid.multihash.digest) === 0;
+}
+
+/** The only CIDs that exist here: version 1, raw or DAG-CBOR, sha2-256 of full length. */
+export function isBlockCid(cid: CID): boolean {
+  return (
+    cid.version === 1 &&
+    (cid.code === RAW || cid.code === DAG_CBOR) &&
+    cid.multihash.code === SHA2_256 &&
+    cid.multihash.digest.length === 32
+  );
+}
+
+/** Parse the text of a block's CID; `undefined` when it is not one, or not in its canonical (base32) text form. */
+export function parseBlockCid(text: string): CID | undefined {
+  try {
+    const cid = CID.parse(text);
+    return isBlockCid(cid) && cid.toString() === text ? cid : undefined;
+  } catch {
+    return undefined; // any text that is no CID; the caller knows what to say about it
+  }
+}
+
+function sha256(bytes: Uint8Array): Uint8Array {
+  return createHash('sha256').update(bytes).digest();
+}

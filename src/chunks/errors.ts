@@ -1,0 +1,51 @@
+/** The volume has no room for a block. The write left nothing behind; free space or a larger volume repairs it. */
+export class VolumeFullError extends Error {
+  override readonly name = 'VolumeFullError';
+  readonly code = 'VolumeFull';
+  readonly path: string;
+  readonly neededBytes: number;
+
+  constructor(path: string, neededBytes: number, options?: ErrorOptions) {
+    super(
+      `could not write ${neededBytes} bytes under ${path}: the volume is full; raise spec.storage.size or drop versions that are not kept`,
+      options,
+    );
+    this.path = path;
+    this.neededBytes = neededBytes;
+  }
+}
+
+/** Bytes that do not hash to the CID they came with. Nothing of them was written. */
+export class WrongBytesError extends Error {
+  override readonly name = 'WrongBytesError';
+  readonly code = 'WrongBytes';
+
+  constructor(cid: string, length: number) {
+    super(`${length} bytes were given as block ${cid}, but they do not hash to it; they were thrown away`);
+  }
+}
+
+/** Bytes from a peer or a disk that are not what the format says: too long, not DAG-CBOR, a wrong shape, a broken rule. */
+export class FormatError extends Error {
+  override readonly name = 'FormatError';
+  readonly code = 'Format';
+
+  constructor(what: string, why: string, options?: ErrorOptions) {
+    super(`${what} could not be read: ${why}`, options);
+  }
+}
+
+/** A fetch ended without all its blocks: nobody who can be reached serves them. */
+export class FetchStalledError extends Error {
+  override readonly name = 'FetchStalledError';
+  readonly code = 'FetchStalled';
+  readonly missing: number;
+
+  constructor(version: string, missing: number, stalledMs: number, tried: readonly string[]) {
+    super(
+      `${missing} blocks of version ${version} are missing and none came for ${Math.round(stalledMs / 1000)} s; ` +
+        `asked ${tried.length === 0 ? 'nobody (no source is known)' : tried.join(', ')}; try again when a holder is back`,
+    );
+    this.missing = missing;
+  }
+}
