@@ -61,7 +61,7 @@ export const learning = ruled(
   }),
   [
     {
-      cel: `(self.merge == 'limited') == has(self.mergeLimit)`,
+      cel: `(has(self.merge) && self.merge == 'limited') == has(self.mergeLimit)`,
       says: 'learning.mergeLimit goes with merge: limited, and only with it: set both or neither.',
       at: '.mergeLimit',
       holds: (self) => (self.merge === 'limited') === (self.mergeLimit !== undefined),

@@ -52,14 +52,14 @@ export const size = ruled(z.string().max(32), [
 /** A quantity as people write it in `resources`: `cpu: 1`, `cpu: 500m`, `memory: 256Mi`. */
 export const amount = ruled(z.union([z.int(), z.string().max(32)]).meta({ 'x-kubernetes-int-or-string': true }), [
   {
-    cel: `type(self) == string ? isQuantity(self) && quantity(self).sign() >= 0 : int(self) >= 0`,
+    cel: `type(self) == string ? isQuantity(self) && !quantity(self).isLessThan(quantity('0')) : int(self) >= 0`,
     says: 'must be a quantity of zero or more such as 1, "500m" or "256Mi".',
     holds: (self) => (typeof self === 'string' ? isQuantity(self) && parseQuantity(self) >= 0 : self >= 0),
   },
 ]);
 
 /** Requests or limits by resource name: `{cpu: 50m, memory: 256Mi}`. */
-export const amounts = z.record(z.string(), amount).meta({ maxProperties: 32 });
+export const amounts = z.record(z.string(), amount).meta({ maxProperties: 8 });
 
 const DECIMAL = /^(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?$/;
 

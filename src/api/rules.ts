@@ -88,14 +88,15 @@ export const atMostOne = (fields: readonly string[], says: string): Rule<object>
 
 /**
  * A field that never changes once the object exists.
- * @param path dotted, relative to self: `identity.secretRef`; each step may be absent
+ * CEL's optional chaining would read better, but its cost is reckoned as that of the whole object.
+ * @param path dotted, relative to self: `storage.size`; only the last step may be absent, the others have defaults
  * @param instead what to do where another value is wanted
  */
 export function immutable(path: string, instead: string): Transition {
   const steps = path.split('.');
-  const cel = (root: string): string => `${root}${steps.map((step) => `.?${step}`).join('')}`;
   return {
-    cel: `${cel('self')} == ${cel('oldSelf')}`,
+    cel: `has(self.${path}) == has(oldSelf.${path}) && (!has(self.${path}) || self.${path} == oldSelf.${path})`,
+    at: `.${path}`,
     says: `${path} cannot be changed once set. ${instead}`,
     holds: (self, before) => JSON.stringify(sorted(pick(self, steps))) === JSON.stringify(sorted(pick(before, steps))),
   };

@@ -149,7 +149,8 @@ export const ValidatorNodeSpec = ruled(nodeFields, [], nodeTransitions);
 /** Spec within a fleet's template, where no key can be named: each validator needs its own. */
 export const TemplateSpec = ruled(nodeFields, [
   {
-    cel: '!has(self.identity.secretRef) && !has(self.stake.keySecretRef)',
+    // a default is checked before the defaults within it are filled in, so nothing can be taken for granted
+    cel: '!(has(self.identity) && has(self.identity.secretRef)) && !(has(self.stake) && has(self.stake.keySecretRef))',
     says:
       'template.spec must not name identity.secretRef or stake.keySecretRef: every validator needs keys of its own. ' +
       'Remove them, or make ValidatorNodes one by one.',
