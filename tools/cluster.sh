@@ -4,12 +4,12 @@
 # anew. cluster.sh delete NAME. cluster.sh exists NAME: exit code 0 or 1.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-action=${1:-} name=${2:-}
-[[ -n $name ]] || die "usage: tools/cluster.sh create|delete|exists NAME"
-kubeconfig=$CACHE/kubeconfig-$name
+action=${1:-} cluster=${2:-}
+[[ -n $cluster ]] || die "usage: tools/cluster.sh create|delete|exists NAME"
+kubeconfig=$CACHE/kubeconfig-$cluster
 
 containers() { # names of the nodes of this cluster only, by kind's own label
-  docker ps "$@" --filter "label=io.x-k8s.kind.cluster=$name" --format '{{.Names}}'
+  docker ps "$@" --filter "label=io.x-k8s.kind.cluster=$cluster" --format '{{.Names}}'
 }
 
 kind() {
@@ -62,39 +62,39 @@ create() {
   if [[ -n $(containers -a) ]]; then
     if usable 2; then return; fi
     # nodes come back by themselves after a daemon's restart, in a while
-    say "waiting for the nodes of cluster \"$name\" to come back"
+    say "waiting for the nodes of cluster \"$cluster\" to come back"
     containers -a | xargs docker start > /dev/null 2>&1 || true
     if usable 45; then return; fi
-    say "cluster \"$name\" does not come back: making it anew"
-    kind delete cluster --name "$name" > /dev/null 2>&1 || true
+    say "cluster \"$cluster\" does not come back: making it anew"
+    kind delete cluster --name "$cluster" > /dev/null 2>&1 || true
     containers -a | xargs -r docker rm -f -v > /dev/null
   fi
   rm -f "$kubeconfig"
   image=$("$TOOLS/node-image.sh")
-  config > "$CACHE/kind-$name.yaml"
-  patiently "creating kind cluster \"$name\" of three nodes" "$CACHE/log/kind-$name.log" \
-    kind create cluster --name "$name" --image "$image" --config "$CACHE/kind-$name.yaml" --wait 120s ||
-    { kind delete cluster --name "$name" > /dev/null 2>&1 || true
-      die "kind could not create the cluster \"$name\" from $image." "Run it again; if that does not help, read $CACHE/log/kind-$name.log"; }
-  patiently "waiting for the cluster's own pods" "$CACHE/log/kind-$name-pods.log" \
+  config > "$CACHE/kind-$cluster.yaml"
+  patiently "creating kind cluster \"$cluster\" of three nodes" "$CACHE/log/kind-$cluster.log" \
+    kind create cluster --name "$cluster" --image "$image" --config "$CACHE/kind-$cluster.yaml" --wait 120s ||
+    { kind delete cluster --name "$cluster" > /dev/null 2>&1 || true
+      die "kind could not create the cluster \"$cluster\" from $image." "Run it again; if that does not help, read $CACHE/log/kind-$cluster.log"; }
+  patiently "waiting for the cluster's own pods" "$CACHE/log/kind-$cluster-pods.log" \
     kubectl wait --for=condition=Ready nodes,pods --all --all-namespaces --timeout=120s ||
-    die "Pods of cluster \"$name\" did not get ready:" "$(kubectl get pods -A | grep -v Running)"
+    die "Pods of cluster \"$cluster\" did not get ready:" "$(kubectl get pods -A | grep -v Running)"
 }
 
 delete() {
-  rm -f "$CACHE/kind-$name.yaml"
+  rm -f "$CACHE/kind-$cluster.yaml"
   if docker info > /dev/null 2>&1 && [[ -n $(containers -a) ]]; then
-    patiently "deleting kind cluster \"$name\"" "$CACHE/log/kind-$name.log" kind delete cluster --name "$name"
+    patiently "deleting kind cluster \"$cluster\"" "$CACHE/log/kind-$cluster.log" kind delete cluster --name "$cluster"
   fi
   rm -f "$kubeconfig"
 }
 
 case $action in
   create)
-    once "cluster-$name" create
+    once "cluster-$cluster" create
     printf '%s\n' "$kubeconfig"
     ;;
-  delete) once "cluster-$name" delete ;;
+  delete) once "cluster-$cluster" delete ;;
   exists) docker info > /dev/null 2>&1 && [[ -n $(containers) ]] && usable 2 ;;
   *) die "usage: tools/cluster.sh create|delete|exists NAME" ;;
 esac

@@ -58,25 +58,30 @@ patiently() {
 # that comes second repeats the first one's progress until it is done, then runs
 # COMMAND too, which finds the work done.
 once() {
-  local name=$1 lock="$CACHE/lock/$1" last='' line fd
+  # names of its own, since COMMAND sees the variables of this function
+  local once_name=$1 once_last='' once_line once_fd once_status=0
   shift
-  exec {fd}> "$lock"
-  until flock --nonblock "$fd"; do
-    line=$(cat "$CACHE/progress/$name" 2> /dev/null || true)
-    if [[ -n $line && $line != "$last" ]]; then say "$line"; fi
-    last=$line
+  exec {once_fd}> "$CACHE/lock/$once_name"
+  until flock --nonblock "$once_fd"; do
+    once_line=$(cat "$CACHE/progress/$once_name" 2> /dev/null || true)
+    if [[ -n $once_line && $once_line != "$once_last" ]]; then say "$once_line"; fi
+    once_last=$once_line
     sleep 1
   done
-  local status=0
-  # the lock must not outlive us in a daemon that COMMAND starts
+  # Not `( ... ) || status=$?`: bash would then ignore `set -e` inside. The lock is
+  # closed there, so that it does not outlive us in a daemon that COMMAND starts.
+  set +e
   (
-    PROGRESS_FILE="$CACHE/progress/$name"
-    export PROGRESS_FILE
-    "$@" {fd}>&-
-  ) || status=$?
-  : > "$CACHE/progress/$name"
-  exec {fd}>&-
-  return "$status"
+    set -e
+    export PROGRESS_FILE="$CACHE/progress/$once_name"
+    exec {once_fd}>&-
+    "$@"
+  )
+  once_status=$?
+  set -e
+  : > "$CACHE/progress/$once_name"
+  exec {once_fd}>&-
+  return "$once_status"
 }
 
 # key FILE-OR-FOLDER...: 12 hex digits that change when any of these files does.
