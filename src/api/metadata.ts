@@ -13,6 +13,14 @@ export const label = (field: string) =>
 export const objectName = (field: string) =>
   text(SUBDOMAIN, 253, `${field} must be the name of an object: lower-case letters, digits, "-" and ".".`);
 
+/** A path below a volume's root: no step begins with a dot, so none climbs out. */
+export const filePath = (field: string, example: string) =>
+  text(
+    /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/,
+    1024,
+    `${field} must be the path of a file within the volume, such as "${example}".`,
+  );
+
 /** A reference to an object of a known kind in the same namespace. */
 export const localRef = (field: string, what: string) =>
   z.object({ name: objectName(`${field}.name`).describe(`Name of the ${what}, in the same namespace.`) });

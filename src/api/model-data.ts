@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { objectName } from './metadata.ts';
+import { filePath, objectName } from './metadata.ts';
 import { decimal } from './quantity.ts';
 import { exactlyOne, ruled, text, whole } from './rules.ts';
 
@@ -25,11 +25,7 @@ const source = ruled(
     claim: z
       .object({
         claimName: objectName('data.source.claim.claimName'),
-        path: text(
-          /^[A-Za-z0-9_][A-Za-z0-9._/-]*$/,
-          1024,
-          'data.source.claim.path must be the path of a file within the volume, such as "train.csv".',
-        ),
+        path: filePath('data.source.claim.path', 'train.csv'),
       })
       .optional()
       .describe('A file in a PersistentVolumeClaim that many pods can read.'),

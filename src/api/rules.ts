@@ -36,7 +36,7 @@ const toCel = (rule: { readonly cel: string; readonly says: string; readonly at?
   ...(rule.at === undefined ? {} : { fieldPath: rule.at }),
 });
 
-/** The schema with rules: checked by zod's parse and, as `x-kubernetes-validations`, by the API server. */
+/** The schema with rules, besides those that it has: checked by zod's parse and, as `x-kubernetes-validations`, by the API server. */
 export function ruled<S extends z.ZodType>(
   schema: S,
   rules: readonly Rule<z.output<S>>[],
@@ -52,7 +52,10 @@ export function ruled<S extends z.ZodType>(
             context.addIssue({ code: 'custom', message: rule.says, path });
           }
         });
-  return checked.meta({ 'x-kubernetes-validations': [...rules, ...transitions].map(toCel) });
+  const before = schema.meta()?.['x-kubernetes-validations'];
+  return checked.meta({
+    'x-kubernetes-validations': [...(Array.isArray(before) ? before : []), ...[...rules, ...transitions].map(toCel)],
+  });
 }
 
 /** Text that must match a pattern (RE2 and JavaScript alike), told in a sentence instead of as a regular expression. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ready, statusBase } from './conditions.ts';
-import { label, labels, localRef, object, objectName, plainName } from './metadata.ts';
+import { filePath, label, labels, localRef, object, objectName, plainName } from './metadata.ts';
 import { DEFAULT_NETWORK, NAME_MAX } from './names.ts';
 import { amounts, parseQuantity, size } from './quantity.ts';
 import { atMostOne, exactlyOne, immutable, pick, ruled, type Transition, text, whole } from './rules.ts';
@@ -79,11 +79,7 @@ const ownData = ruled(
   z.object({
     claimName: objectName('data.claimName').optional().describe('PersistentVolumeClaim that holds the data.'),
     configMap: objectName('data.configMap').optional().describe('ConfigMap that holds the data.'),
-    file: text(
-      /^[A-Za-z0-9_][A-Za-z0-9._/-]*$/,
-      253,
-      'data.file must be the path of a file within the volume, such as "data.csv".',
-    )
+    file: filePath('data.file', 'data.csv')
       .default('data.csv')
       .describe('File within the claim, or key of the ConfigMap.'),
   }),
