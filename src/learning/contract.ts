@@ -65,6 +65,8 @@ export interface LearnerInit {
   readonly partition: PartitionSlot;
   /** The raw data file (CSV, or gzip of it), as `loadData` gives it. It is copied to the worker. */
   readonly data: Uint8Array;
+  /** For partition `own`: the validator's own data file, to train on; `data` then serves for testing only. */
+  readonly ownData?: Uint8Array | undefined;
   /** Weights to go on from, usually `CheckpointStore.load()`. */
   readonly resume?: Snapshot | undefined;
   /** Backend to use and no other (the validator passes MURMURATION_BACKEND here); default: the best that loads. */

@@ -23,6 +23,12 @@ export class ModelError extends Error {
   readonly reason = 'ModelInvalid';
 }
 
+/** When thrown, the wanted TensorFlow.js backend (or none at all) could be loaded. */
+export class BackendUnavailableError extends Error {
+  override readonly name = 'BackendUnavailableError';
+  readonly reason = 'BackendUnavailable';
+}
+
 /** When thrown, a caller of `predict` sent instances of the wrong shape or kind (HTTP 400, not 500). */
 export class BadInputError extends Error {
   override readonly name = 'BadInputError';
