@@ -251,9 +251,9 @@ const MODELS: readonly Case[] = [
     network: 'flock',
     architecture: {
       layers: [
-        { className: 'Dense', config: { units: 32, activation: 'relu', useBias: true } },
-        { className: 'Dropout', config: { rate: 0.5 } },
-        { className: 'Dense', config: { units: 10, activation: 'softmax' } },
+        { class_name: 'Dense', config: { units: 32, activation: 'relu', useBias: true } },
+        { class_name: 'Dropout', config: { rate: 0.5 } },
+        { class_name: 'Dense', config: { units: 10, activation: 'softmax' } },
       ],
     },
     data: {
@@ -285,28 +285,17 @@ const MODELS: readonly Case[] = [
   model('without data', { data: undefined }, 'spec.data: Required value'),
   model(
     'of two architectures',
-    { architecture: { preset: 'mlp', layers: [{ className: 'Dense' }] } },
+    { architecture: { preset: 'mlp', layers: [{ class_name: 'Dense' }] } },
     'architecture takes preset or layers, not both',
   ),
-  model('with hidden layers of its own', { architecture: { hidden: [64, 32] } }),
   model('with images', {
-    architecture: { inputShape: [8, 8, 1], layers: [{ className: 'Conv2D', config: { filters: 4, kernelSize: 3 } }] },
+    architecture: { layers: [{ class_name: 'Reshape', config: { targetShape: [8, 8, 1] } }, { class_name: 'Conv2D' }] },
   }),
-  model(
-    'with hidden layers beside layers',
-    { architecture: { hidden: [8], layers: [{ className: 'Dense' }] } },
-    'architecture.hidden belongs to preset mlp',
-  ),
-  model(
-    'with hidden layers of a logistic model',
-    { architecture: { preset: 'logistic', hidden: [8] } },
-    'architecture.hidden belongs to preset mlp',
-  ),
   model('of an unknown preset', { architecture: { preset: 'llm' } }, 'supported values: "mlp", "logistic"'),
   model(
     'of an unknown layer',
-    { architecture: { layers: [{ className: 'Attention' }] } },
-    'layers[0].className: Unsupported value',
+    { architecture: { layers: [{ class_name: 'Attention' }] } },
+    'layers[0].class_name: Unsupported value',
   ),
   model('of no layers', { architecture: { layers: [] } }, 'layers in body should have at least 1 items'),
   withData('from nowhere', { source: {} }, 'data.source must set exactly one of builtin, url, configMap and claim.'),
@@ -419,9 +408,9 @@ const MODELS: readonly Case[] = [
   from(model('', {}), withData('whose digest is put right', { sha256: SHA })),
   from(model('', {}), learning('that learns more slowly', { optimizer: { learningRate: '0.1' } })),
   from(
-    model('', { architecture: { layers: [{ className: 'Dense', config: { units: 10 } }] } }),
+    model('', { architecture: { layers: [{ class_name: 'Dense', config: { units: 10 } }] } }),
     model('whose layers stay the same', {
-      architecture: { layers: [{ className: 'Dense', config: { units: 10 } }] },
+      architecture: { layers: [{ class_name: 'Dense', config: { units: 10 } }] },
       network: 'default',
     }),
   ),
@@ -430,10 +419,10 @@ const MODELS: readonly Case[] = [
     model('of another architecture', { architecture: { preset: 'logistic' } }, 'Weights fit one architecture only'),
   ),
   from(
-    model('', { architecture: { layers: [{ className: 'Dense', config: { units: 10 } }] } }),
+    model('', { architecture: { layers: [{ class_name: 'Dense', config: { units: 10 } }] } }),
     model(
       'with more units',
-      { architecture: { layers: [{ className: 'Dense', config: { units: 20 } }] } },
+      { architecture: { layers: [{ class_name: 'Dense', config: { units: 20 } }] } },
       'Weights fit one architecture only',
     ),
   ),
