@@ -1,0 +1,300 @@
+import type { Client, RawWatchEvent } from './client.ts';
+import { BadRequest, errorFor, Gone, Invalid, KubeError, messageOf, type StatusBody } from './errors.ts';
+import { apiVersionOf, type Kind, kindText } from './kinds.ts';
+import type { Log } from './log.ts';
+import type { Existing, KubeObject, Selector } from './objects.ts';
+import type { Feed } from './store.ts';
+import { Backoff, type Clock, type Random, sleep } from './time.ts';
+
+/** Where a watcher stands. Each step of `run` turns one state into the next. */
+export type WatcherState<T extends KubeObject> =
+  /** Nothing is known, or what is known is too old to go on from. Next: a streamed or a paged list. */
+  | { readonly state: 'empty' }
+  /** Pages of a list are being read. A failure keeps those read; 410 starts over. */
+  | { readonly state: 'listing'; readonly objects: readonly Existing<T>[]; readonly continue: string }
+  /** A list has been handed on; changes since `resourceVersion` have not been asked for yet. Also after a broken watch. */
+  | { readonly state: 'listed'; readonly resourceVersion: string }
+  /** A watch is open which first sends what exists (watch-list): collected, not handed on, until the server says it is all. */
+  | { readonly state: 'streaming'; readonly events: Events; readonly objects: readonly Existing<T>[] }
+  /** Changes are coming in; `resourceVersion` is the newest one handed on. */
+  | { readonly state: 'watching'; readonly events: Events; readonly resourceVersion: string };
+
+type Events = AsyncIterator<readonly RawWatchEvent[]>;
+
+export interface WatcherInit<T extends KubeObject> {
+  readonly client: Client;
+  readonly kind: Kind<T>;
+  /** Empty for all namespaces. */
+  readonly namespace: string;
+  readonly selector?: Selector | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Takes the news, in order. */
+  readonly onNews: (news: Feed<T>) => void;
+  readonly onRestart?: ((why: 'list' | 'resume') => void) | undefined;
+  /** The server ends a watch after this. s, default 290, plus up to a tenth. */
+  readonly timeoutSeconds?: number | undefined;
+  /** A watch with no byte for so long is dead. ms, default 90 000: the server sends a bookmark a minute. */
+  readonly idleMs?: number | undefined;
+}
+
+/**
+ * Follows one kind for ever.
+ *
+ * Guarantees: every change is handed on in order, or a later 'replaced' contains its outcome. It survives resets, silence,
+ * streams cut inside an event, ERROR events, 410, 429 and refused connections: it goes on from the last version it handed
+ * on, or lists anew when that is too old. It ends only by its signal.
+ *
+ * Caveat: changes in between may be merged (level, not edge): of three quick updates one may be seen.
+ */
+export class Watcher<T extends KubeObject> {
+  readonly #init: WatcherInit<T>;
+  readonly #backoff: Backoff;
+  #state: WatcherState<T> = { state: 'empty' };
+  /** Whether the server can send the list on the watch; found out at the first try. */
+  #streamingServed = true;
+  #heard: number;
+  #problem: string | undefined;
+
+  constructor(init: WatcherInit<T>) {
+    this.#init = init;
+    this.#heard = init.clock.monotonic();
+    this.#backoff = new Backoff({
+      clock: init.clock,
+      random: init.random,
+      baseMs: 800,
+      maxMs: 30_000,
+      resetAfterMs: 120_000,
+    });
+  }
+
+  get state(): WatcherState<T>['state'] {
+    return this.#state.state;
+  }
+
+  /** When the server last sent anything that made sense; ms on the monotonic clock. Health reads it. */
+  get heard(): number {
+    return this.#heard;
+  }
+
+  /** Why it makes no progress now, if so. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Runs until the signal is aborted; then resolves. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log, kind, namespace } = this.#init;
+    while (!signal.aborted) {
+      try {
+        this.#state = await this.#step(this.#state, signal);
+      } catch (error) {
+        if (signal.aborted) break;
+        const from = this.#state.state;
+        this.#state = await this.#recovered(this.#state, error);
+        this.#problem = messageOf(error);
+        const delayMs = Math.max(this.#backoff.next(), (error as Partial<KubeError>).retryAfterMs ?? 0);
+        log.warn(
+          {
+            kind: kindText(kind),
+            namespace,
+            from,
+            to: this.#state.state,
+            delayMs: Math.round(delayMs),
+            err: messageOf(error),
+          },
+          'watch interrupted, going on after a delay',
+        );
+        await sleep(clock, delayMs, signal).catch(() => undefined);
+      }
+    }
+    await this.#close(this.#state);
+  }
+
+  async #step(state: WatcherState<T>, signal: AbortSignal): Promise<WatcherState<T>> {
+    switch (state.state) {
+      case 'empty':
+        this.#init.onRestart?.('list');
+        return this.#streamingServed
+          ? { state: 'streaming', events: await this.#open({ sendInitialEvents: true }, signal), objects: [] }
+          : { state: 'listing', objects: [], continue: '' };
+      case 'listing':
+        return this.#page(state, signal);
+      case 'listed': {
+        const { resourceVersion } = state;
+        const events = await this.#open({ resourceVersion }, signal);
+        this.#init.onRestart?.('resume');
+        return { state: 'watching', events, resourceVersion };
+      }
+      case 'streaming':
+        return this.#collect(state);
+      case 'watching':
+        return this.#follow(state);
+    }
+  }
+
+  /** Where to go on after a failure: as near as what is known allows. */
+  async #recovered(state: WatcherState<T>, error: unknown): Promise<WatcherState<T>> {
+    await this.#close(state);
+    if (state.state === 'empty' && (error instanceof Invalid || error instanceof BadRequest) && this.#streamingServed) {
+      this.#streamingServed = false;
+      return { state: 'empty' };
+    }
+    if (error instanceof Gone || fromTheFuture(error)) return { state: 'empty' };
+    switch (state.state) {
+      case 'empty':
+      case 'streaming':
+        return { state: 'empty' };
+      case 'listing':
+      case 'listed':
+        return state;
+      case 'watching':
+        return { state: 'listed', resourceVersion: state.resourceVersion };
+    }
+  }
+
+  async #close(state: WatcherState<T>): Promise<void> {
+    if (state.state !== 'streaming' && state.state !== 'watching') return;
+    try {
+      await state.events.return?.();
+    } catch (error) {
+      this.#init.log.debug({ err: messageOf(error) }, 'closing a broken watch');
+    }
+  }
+
+  async #open(
+    from: { readonly sendInitialEvents: true } | { readonly resourceVersion: string },
+    signal: AbortSignal,
+  ): Promise<Events> {
+    const { client, kind, namespace, selector, random, timeoutSeconds = 290, idleMs = 90_000 } = this.#init;
+    const stream = await client.watch(kind, {
+      namespace: namespace === '' ? undefined : namespace,
+      selector,
+      timeoutSeconds: Math.round(timeoutSeconds * (1 + 0.1 * random())),
+      idleMs,
+      signal,
+      ...from,
+    });
+    this.#progressed();
+    return stream[Symbol.asyncIterator]();
+  }
+
+  async #page(state: WatcherState<T> & { state: 'listing' }, signal: AbortSignal): Promise<WatcherState<T>> {
+    const { client, kind, namespace, selector, onNews } = this.#init;
+    const page = await client.page(
+      kind,
+      { namespace: namespace === '' ? undefined : namespace, selector, signal },
+      state.continue,
+    );
+    this.#progressed();
+    const objects = [...state.objects, ...page.items];
+    if (page.continue !== '') return { state: 'listing', objects, continue: page.continue };
+    onNews({ type: 'replaced', objects, resourceVersion: page.resourceVersion });
+    return { state: 'listed', resourceVersion: page.resourceVersion };
+  }
+
+  async #collect(state: WatcherState<T> & { state: 'streaming' }): Promise<WatcherState<T>> {
+    const { events } = state;
+    const objects = [...state.objects];
+    for (;;) {
+      const next = await events.next();
+      if (next.done === true) {
+        throw errorFor({
+          attempt: this.#attempt(),
+          code: 504,
+          status: { message: 'the watch ended before its list was complete' },
+        });
+      }
+      this.#progressed();
+      for (const [at, event] of next.value.entries()) {
+        if (event.type === 'ERROR') throw this.#errorOf(event);
+        const object = this.#object(event);
+        if (event.type !== 'BOOKMARK') {
+          objects.push(object);
+        } else if (object.metadata.annotations?.['k8s.io/initial-events-end'] === 'true') {
+          const { resourceVersion } = object.metadata;
+          this.#init.onNews({ type: 'replaced', objects, resourceVersion });
+          const newest = this.#hand(next.value.slice(at + 1), resourceVersion);
+          return { state: 'watching', events, resourceVersion: newest };
+        }
+      }
+    }
+  }
+
+  async #follow(state: WatcherState<T> & { state: 'watching' }): Promise<WatcherState<T>> {
+    const { events, resourceVersion } = state;
+    const next = await events.next();
+    if (next.done === true) return { state: 'listed', resourceVersion };
+    this.#progressed();
+    return { state: 'watching', events, resourceVersion: this.#hand(next.value, resourceVersion) };
+  }
+
+  /** Hands on a batch; returns the newest version in it. What came before an ERROR counts. */
+  #hand(batch: readonly RawWatchEvent[], from: string): string {
+    const { onNews } = this.#init;
+    let newest = from;
+    for (const event of batch) {
+      if (event.type === 'ERROR') {
+        if (this.#state.state === 'watching') this.#state = { ...this.#state, resourceVersion: newest };
+        throw this.#errorOf(event);
+      }
+      const object = this.#object(event);
+      newest = object.metadata.resourceVersion;
+      switch (event.type) {
+        case 'ADDED':
+        case 'MODIFIED':
+          onNews({ type: 'applied', object });
+          break;
+        case 'DELETED':
+          onNews({ type: 'deleted', object });
+          break;
+        case 'BOOKMARK':
+          onNews({ type: 'progressed', resourceVersion: newest });
+          break;
+      }
+    }
+    return newest;
+  }
+
+  #object(event: RawWatchEvent): Existing<T> {
+    const object = event.object as Partial<Existing<T>> | null | undefined;
+    if (typeof object?.metadata?.resourceVersion !== 'string') {
+      throw errorFor({
+        attempt: this.#attempt(),
+        code: 500,
+        status: { message: `a ${String(event.type)} event without a resourceVersion` },
+      });
+    }
+    if (object.kind !== undefined) return object as Existing<T>;
+    return { ...object, apiVersion: apiVersionOf(this.#init.kind), kind: this.#init.kind.kind } as Existing<T>;
+  }
+
+  #errorOf(event: RawWatchEvent): KubeError {
+    const status = event.object as StatusBody;
+    const seconds = status.details?.retryAfterSeconds;
+    return errorFor({
+      attempt: this.#attempt(),
+      code: status.code ?? 500,
+      status,
+      retryAfterMs: seconds === undefined ? undefined : seconds * 1000,
+    });
+  }
+
+  #progressed(): void {
+    this.#heard = this.#init.clock.monotonic();
+    this.#problem = undefined;
+  }
+
+  #attempt(): string {
+    return `watch ${this.#init.kind.plural}`;
+  }
+}
+
+/** The server's state was set back (a restored backup): our version does not exist there yet. */
+function fromTheFuture(error: unknown): boolean {
+  return (
+    error instanceof KubeError &&
+    (error.status?.details?.causes?.some((cause) => cause.reason === 'ResourceVersionTooLarge') ?? false)
+  );
+}
