@@ -45,6 +45,13 @@ export interface Placement {
   readonly versionCid?: string;
 }
 
+/** A model whose spec this build cannot read: it was written by a newer operator. */
+export interface UnreadableModel {
+  readonly uid: string;
+  readonly name: string;
+  readonly message: string;
+}
+
 /** The operator's word to a network. A higher `seq` replaces a lower one, for ever. */
 export interface Charter {
   /** `namespace/network`. */
@@ -55,6 +62,8 @@ export interface Charter {
   readonly members: readonly Member[];
   readonly models: readonly CharterModel[];
   readonly placements: readonly Placement[];
+  /** Filled in by `openCharter`: models left out of `models`, to be reported; not part of what is signed. */
+  readonly unreadable?: readonly UnreadableModel[];
 }
 
 /** True when the member is in force at `nowSeconds` (unix seconds). */

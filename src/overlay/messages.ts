@@ -1,3 +1,8 @@
+import { z } from 'zod';
+import { decodeChecked, encodeChecked, MalformedMessageError } from './codec.ts';
+import { maxGossipBytes } from './limits.ts';
+import { bytesUpTo, cidText, count, nameText, peerIdText, uidText } from './shapes.ts';
+
 /** What a validator has certified of a model. */
 export interface CertifiedReport {
   readonly cid: string;
@@ -15,7 +20,7 @@ export interface ProblemReport {
   readonly message: string;
 }
 
-/** How one model does on one validator. Numbers that are not known yet are null (dag-cbor has no NaN). */
+/** How one model does on one validator. Numbers that are not known yet are null (DAG-CBOR has no NaN). */
 export interface ModelReport {
   readonly uid: string;
   readonly age: number;
@@ -53,7 +58,7 @@ export interface Report {
   readonly v: 1;
   /** Name of the ValidatorNode. */
   readonly node: string;
-  /** Unix milliseconds on the sender's clock. */
+  /** Unix milliseconds on the sender's clock. Keep the newest of a sender: an old report may come again. */
   readonly at: number;
   readonly charterSeq: number;
   readonly peers: number;
@@ -66,17 +71,68 @@ export interface Report {
   readonly problems: readonly ProblemReport[];
 }
 
-/** When thrown, bytes from a peer (or a report to be sent) break the limits of the format. */
-export class MalformedMessageError extends Error {
-  override readonly name = 'MalformedMessageError';
-}
+/** Most entries of each list in a report. The whole must still stay under 16 KiB. */
+export const reportLimits = {
+  models: 16,
+  reputation: 64,
+  held: 48,
+  problems: 16,
+  bitmapBytes: 4096,
+  message: 512,
+} as const;
 
-/** @throws MalformedMessageError when a field is out of range or the whole is over 16 KiB. */
-export function encodeReport(_report: Report): Uint8Array {
-  throw new Error('not written yet');
+const unit = z.number().min(0).max(1);
+
+const problem = z.object({
+  reason: z.string().regex(/^[A-Za-z][A-Za-z0-9]{0,63}$/, 'is no CamelCase word'),
+  message: z.string().max(reportLimits.message),
+});
+
+const held = z
+  .object({ model: uidText, cid: cidText, chunks: count, bitmap: bytesUpTo(reportLimits.bitmapBytes) })
+  .refine((h) => h.bitmap.byteLength === Math.ceil(h.chunks / 8), 'bitmap has not one bit a chunk');
+
+const report = z.object({
+  v: z.literal(1),
+  node: nameText,
+  at: count,
+  charterSeq: count,
+  peers: count.max(10_000),
+  backend: z.string().max(32),
+  disk: z.object({ usedBytes: count, freeBytes: count }),
+  models: z
+    .array(
+      z.object({
+        uid: uidText,
+        age: count,
+        loss: z.number().min(-1e12).max(1e12).nullable(),
+        accuracy: unit.nullable(),
+        divergence: z.number().min(0).max(1e12).nullable(),
+        certified: z
+          .object({ cid: cidText, age: count, bytes: count, chunks: count, voters: count, at: count })
+          .exactOptional(),
+        problem: problem.exactOptional(),
+      }),
+    )
+    .max(reportLimits.models),
+  reputation: z
+    .array(z.object({ peerId: peerIdText, storage: unit, learning: unit, interactions: unit }))
+    .max(reportLimits.reputation),
+  held: z.array(held).max(reportLimits.held),
+  problems: z.array(problem).max(reportLimits.problems),
+});
+
+// One byte less than the limit of gossip: a report that decodes can always be published.
+const limit = { what: 'report', maxBytes: maxGossipBytes - 1 } as const;
+
+/** @throws MalformedMessageError when a field is out of range, a list too long or the whole 16 KiB or more. */
+export function encodeReport(value: Report): Uint8Array {
+  return encodeChecked(value, report, limit);
 }
 
 /** @throws MalformedMessageError */
-export function decodeReport(_bytes: Uint8Array): Report {
-  throw new Error('not written yet');
+export function decodeReport(bytes: Uint8Array): Report {
+  return decodeChecked(bytes, report, limit);
 }
+
+export { MalformedMessageError };

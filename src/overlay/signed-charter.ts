@@ -1,4 +1,22 @@
+import * as dagCbor from '@ipld/dag-cbor';
+import type { PublicKey } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { CID } from 'multiformats/cid';
+import { sha256 } from 'multiformats/hashes/sha2';
+import { z } from 'zod';
 import type { Charter } from './charter.ts';
+import {
+  encodedModels,
+  membersShape,
+  modelsShape,
+  placementsShape,
+  readableModels,
+  rootShape,
+} from './charter-shapes.ts';
+import { decodeChecked, encodeChecked, MalformedMessageError, wordsOf } from './codec.ts';
+import { parseIdentity } from './identity.ts';
+import { maxCharterBytes } from './limits.ts';
+import { bytesUpTo } from './shapes.ts';
 
 /** A charter as it travels: a small signed root that names three blocks by CID, and the blocks. */
 export interface SignedCharter {
@@ -24,12 +42,48 @@ export class InvalidCharterError extends Error {
   }
 }
 
+/** Keeps a charter's signature from being taken for a signature over anything else. */
+const domain = new TextEncoder().encode('murmuration/charter/1\0');
+const block = (what: string) => ({ what: `charter ${what}`, maxBytes: maxCharterBytes });
+const file = { what: 'charter', maxBytes: maxCharterBytes } as const;
+const maxRootBytes = 2048;
+
+const fileShape = z.object({
+  root: bytesUpTo(maxRootBytes),
+  signature: bytesUpTo(64),
+  blocks: z.array(bytesUpTo(maxCharterBytes)).max(3),
+});
+
 /**
  * Signs a charter with the authority key (libp2p protobuf form, see `generateIdentity`).
- * @throws InvalidCharterError when a member, model or placement breaks the rules or the whole is too large.
+ * @throws MalformedKeyError when the key is none
+ * @throws InvalidCharterError when a member, model or placement breaks the rules or the whole is too large
  */
-export async function signCharter(_charter: Charter, _authorityKey: Uint8Array): Promise<SignedCharter> {
-  throw new Error('not written yet');
+export async function signCharter(charter: Charter, authorityKey: Uint8Array): Promise<SignedCharter> {
+  const { privateKey } = parseIdentity(authorityKey);
+  return refusing(async () => {
+    const members = encodeChecked(charter.members, membersShape, block('members'));
+    const models = encodeChecked(encodedModels(charter.models), modelsShape, block('models'));
+    const placements = encodeChecked(charter.placements, placementsShape, block('placements'));
+    const [membersCid, modelsCid, placementsCid] = await Promise.all([members, models, placements].map(cidOf));
+    const root = encodeChecked(
+      {
+        v: 1,
+        network: charter.network,
+        seq: charter.seq,
+        issuedAt: charter.issuedAt,
+        members: membersCid,
+        models: modelsCid,
+        placements: placementsCid,
+      },
+      rootShape,
+      { what: 'charter root', maxBytes: maxRootBytes },
+    );
+    const signature = await privateKey.sign(signedBytes(root));
+    const signed = { root, signature, blocks: await distinct([members, models, placements]) };
+    encodeSignedCharter(signed);
+    return signed;
+  });
 }
 
 /**
@@ -37,18 +91,108 @@ export async function signCharter(_charter: Charter, _authorityKey: Uint8Array):
  * @throws InvalidCharterError
  */
 export async function openCharter(
-  _signed: SignedCharter,
-  _expected: { readonly authority: string; readonly network: string },
+  signed: SignedCharter,
+  expected: { readonly authority: string; readonly network: string },
 ): Promise<Charter> {
-  throw new Error('not written yet');
+  return refusing(async () => {
+    const { root: rootBytes, signature, blocks } = fileShape.parse({ ...signed, blocks: [...signed.blocks] });
+    if (!(await isSignedBy(authorityKeyOf(expected.authority), rootBytes, signature))) {
+      throw new InvalidCharterError('WrongSignature', `it is not signed by the authority ${expected.authority}`);
+    }
+    const root = decodeChecked(rootBytes, rootShape, { what: 'charter root', maxBytes: maxRootBytes });
+    if (root.network !== expected.network) {
+      throw new InvalidCharterError('WrongNetwork', `it is for network ${root.network}, this is ${expected.network}`);
+    }
+    const byCid = new Map(await Promise.all(blocks.map(async (b) => [(await cidOf(b)).toString(), b] as const)));
+    const blockOf = (what: 'members' | 'models' | 'placements'): Uint8Array => {
+      const bytes = byCid.get(root[what].toString());
+      if (bytes === undefined) throw new MalformedMessageError(`block ${root[what]} (${what}) is not there`);
+      return bytes;
+    };
+    const { models, unreadable } = readableModels(decodeChecked(blockOf('models'), modelsShape, block('models')));
+    return {
+      network: root.network,
+      seq: root.seq,
+      issuedAt: root.issuedAt,
+      members: decodeChecked(blockOf('members'), membersShape, block('members')),
+      models,
+      placements: decodeChecked(blockOf('placements'), placementsShape, block('placements')),
+      unreadable,
+    };
+  });
 }
 
-/** One file, at most `maxCharterBytes`. */
-export function encodeSignedCharter(_signed: SignedCharter): Uint8Array {
-  throw new Error('not written yet');
+/**
+ * One file of at most `maxCharterBytes` (1 MiB less 16 KiB), fit for one ConfigMap.
+ * @throws InvalidCharterError when it is larger
+ */
+export function encodeSignedCharter(signed: SignedCharter): Uint8Array {
+  const bytes = dagCbor.encode({ root: signed.root, signature: signed.signature, blocks: [...signed.blocks] });
+  if (bytes.byteLength > maxCharterBytes) {
+    throw new InvalidCharterError('TooLarge', `it has ${bytes.byteLength} bytes, ${maxCharterBytes} are allowed`);
+  }
+  return bytes;
 }
 
-/** @throws InvalidCharterError when the bytes are too many or of another form. */
-export function decodeSignedCharter(_bytes: Uint8Array): SignedCharter {
-  throw new Error('not written yet');
+/**
+ * Takes the file apart; nothing in it is verified yet (see `openCharter`).
+ * @throws InvalidCharterError when the bytes are too many or of another form
+ */
+export function decodeSignedCharter(bytes: Uint8Array): SignedCharter {
+  if (bytes.byteLength > maxCharterBytes) {
+    throw new InvalidCharterError('TooLarge', `it has ${bytes.byteLength} bytes, ${maxCharterBytes} are allowed`);
+  }
+  try {
+    return decodeChecked(bytes, fileShape, file);
+  } catch (error) {
+    throw new InvalidCharterError('Malformed', wordsOf(error));
+  }
+}
+
+/** CID (CIDv1, dag-cbor, sha2-256) of DAG-CBOR bytes. */
+export async function cidOf(bytes: Uint8Array): Promise<CID> {
+  return CID.createV1(dagCbor.code, await sha256.digest(bytes));
+}
+
+async function distinct(blocks: readonly Uint8Array[]): Promise<readonly Uint8Array[]> {
+  return [...new Map(await Promise.all(blocks.map(async (b) => [(await cidOf(b)).toString(), b] as const))).values()];
+}
+
+function signedBytes(root: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(domain.byteLength + root.byteLength);
+  bytes.set(domain);
+  bytes.set(root, domain.byteLength);
+  return bytes;
+}
+
+function authorityKeyOf(authority: string): PublicKey {
+  try {
+    const key = peerIdFromString(authority).publicKey;
+    if (key?.type === 'Ed25519') return key;
+  } catch {
+    // Said below, with the fix.
+  }
+  throw new Error(
+    `the authority ${authority.slice(0, 80)} is no ed25519 peer id: set it to the authority key's peer id`,
+  );
+}
+
+async function isSignedBy(key: PublicKey, root: Uint8Array, signature: Uint8Array): Promise<boolean> {
+  try {
+    return await key.verify(signedBytes(root), signature);
+  } catch {
+    return false; // A signature of another length throws.
+  }
+}
+
+/** Names what is wrong with the bytes of a charter; lets everything else through as it is. */
+async function refusing<T>(f: () => Promise<T>): Promise<T> {
+  try {
+    return await f();
+  } catch (error) {
+    if (error instanceof MalformedMessageError || error instanceof z.ZodError) {
+      throw new InvalidCharterError('Malformed', wordsOf(error));
+    }
+    throw error;
+  }
 }

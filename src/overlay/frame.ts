@@ -1,0 +1,86 @@
+import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface';
+import { encode } from 'it-length-prefixed';
+import { Uint8ArrayList } from 'uint8arraylist';
+
+/** When thrown, the other side announced a frame over the limit; nothing of it was kept. */
+export class FrameTooLargeError extends Error {
+  override readonly name = 'FrameTooLargeError';
+}
+
+/** When thrown, the stream ended or broke before the frame was whole. */
+export class FrameBrokenError extends Error {
+  override readonly name = 'FrameBrokenError';
+}
+
+/** A length of more than 28 bits is over every limit that we have. */
+const maxLengthBytes = 4;
+
+/** Sends one frame (unsigned varint length, then the bytes) and closes our side of the stream. */
+export async function writeFrame(stream: Stream, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+  if (!stream.send(encode.single(bytes))) await stream.onDrain({ signal });
+  await stream.close({ signal });
+}
+
+/**
+ * Reads exactly one frame. It listens from the first moment, because a stream loses what waits unread beyond its
+ * buffer, and it judges the length before it keeps a byte of the body.
+ * @throws FrameTooLargeError, FrameBrokenError, or the signal's reason. The caller closes or aborts the stream.
+ */
+export function readFrame(stream: Stream, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const kept = new Uint8ArrayList();
+
+    const settle = (settleIt: () => void) => {
+      stream.removeEventListener('message', onMessage);
+      stream.removeEventListener('end', onEnd);
+      stream.removeEventListener('close', onClose);
+      signal.removeEventListener('abort', onAbort);
+      settleIt();
+    };
+    const fail = (error: Error) => settle(() => reject(error));
+
+    const onMessage = (event: StreamMessageEvent) => {
+      kept.append(event.data);
+      const length = lengthOf(kept);
+      if (length === undefined) return;
+      if (length === 'malformed' || length.body > maxBytes) {
+        fail(new FrameTooLargeError(`the frame says it has more than ${maxBytes} bytes`));
+        return;
+      }
+      const whole = length.prefix + length.body;
+      if (kept.byteLength > whole) fail(new FrameBrokenError('there is more after the one frame'));
+      else if (kept.byteLength === whole) settle(() => resolve(kept.slice(length.prefix, whole)));
+    };
+    const onEnd = () => fail(new FrameBrokenError('the stream ended before the frame was whole'));
+    const onClose = (event: StreamCloseEvent) => {
+      // What was received before the stream closed is still handed out.
+      if (event.error === undefined && stream.readBufferLength > 0) return;
+      fail(new FrameBrokenError(`the stream broke: ${event.error?.message ?? 'closed'}`));
+    };
+    const onAbort = () => fail(signal.reason instanceof Error ? signal.reason : new Error('given up'));
+
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    signal.addEventListener('abort', onAbort, { once: true });
+    stream.addEventListener('end', onEnd);
+    stream.addEventListener('close', onClose);
+    stream.addEventListener('message', onMessage);
+    if (stream.readableEnded) onEnd();
+    else if (stream.status !== 'open' && stream.status !== 'closing' && stream.readBufferLength === 0) {
+      fail(new FrameBrokenError(`the stream is ${stream.status}`));
+    }
+  });
+}
+
+function lengthOf(bytes: Uint8ArrayList): { readonly prefix: number; readonly body: number } | 'malformed' | undefined {
+  let body = 0;
+  for (let i = 0; i < maxLengthBytes; i++) {
+    if (i >= bytes.byteLength) return undefined;
+    const byte = bytes.get(i);
+    body |= (byte & 0x7f) << (7 * i);
+    if (byte < 0x80) return { prefix: i + 1, body };
+  }
+  return 'malformed';
+}
