@@ -1,8 +1,9 @@
 /**
  * Learning: datasets, models, the training worker, merge, compression and strategies of gossip learning.
  * Pure of network: it takes and gives messages as bytes. It may import `src/api`, nothing else of ours.
- * Others import from here only.
+ * Others import from here only; tensors and TensorFlow.js stay in the worker.
  */
+export { CheckpointStore } from './checkpoint.ts';
 export type {
   BackendName,
   Evaluation,
@@ -16,6 +17,7 @@ export type {
   Snapshot,
 } from './contract.ts';
 export {
+  BackendUnavailableError,
   BadInputError,
   DataError,
   type DataReason,
@@ -24,4 +26,5 @@ export {
   VolumeFullError,
 } from './errors.ts';
 export { createLearner } from './learner.ts';
+export { type FetchLike, loadData, type SourceContext } from './source.ts';
 export type { LearnableModelSpec } from './spec.ts';
