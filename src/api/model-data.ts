@@ -16,16 +16,16 @@ const source = ruled(
     configMap: z
       .object({
         name: objectName('data.source.configMap.name'),
-        key: text(/^[-._A-Za-z0-9]+$/, 253, 'data.source.configMap.key must be a key of the ConfigMap.').default(
-          'data.csv',
-        ),
+        key: text(/^[-._A-Za-z0-9]+$/, 253, 'data.source.configMap.key must be a key of the ConfigMap.')
+          .default('data.csv')
+          .describe('Key of the ConfigMap that holds the file.'),
       })
       .optional()
       .describe('A key of a ConfigMap.'),
     claim: z
       .object({
-        claimName: objectName('data.source.claim.claimName'),
-        path: filePath('data.source.claim.path', 'train.csv'),
+        claimName: objectName('data.source.claim.claimName').describe('The PersistentVolumeClaim.'),
+        path: filePath('data.source.claim.path', 'train.csv').describe('Path of the file within the volume.'),
       })
       .optional()
       .describe('A file in a PersistentVolumeClaim that many pods can read.'),

@@ -10,13 +10,15 @@ const optimizer = z.object({
       says: 'learning.optimizer.learningRate must be more than zero such as "0.3".',
       holds: (self) => Number(self) !== 0,
     },
-  ]).default('0.3'),
+  ])
+    .default('0.3')
+    .describe('Size of a step, as decimal text.'),
 });
 
 const target = ruled(
   z.object({
     metric: z.enum(['accuracy', 'loss']).default('accuracy').describe('accuracy: at least value. loss: at most value.'),
-    value: decimal('learning.target.value', '0.95'),
+    value: decimal('learning.target.value', '0.95').describe('What to reach, as decimal text.'),
   }),
   [
     {

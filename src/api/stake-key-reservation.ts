@@ -19,7 +19,7 @@ export const StakeKeyReservationSpec = ruled(
     ).describe('Public half of the stake key.'),
     nodeRef: z
       .object({
-        namespace: objectName('nodeRef.namespace'),
+        namespace: objectName('nodeRef.namespace').describe('Namespace of the ValidatorNode.'),
         name: objectName('nodeRef.name'),
         uid: z.string().min(1).max(64).describe('So that a namesake made later is not taken for the holder.'),
       })

@@ -43,7 +43,10 @@ export const ValidatorFleetSpec = ruled(
     template: z
       .object({
         metadata: z
-          .object({ labels: labels.default({}), annotations: labels.default({}) })
+          .object({
+            labels: labels.default({}).describe('Labels of each ValidatorNode and its pod.'),
+            annotations: labels.default({}).describe('Annotations of each ValidatorNode.'),
+          })
           .prefault({})
           .describe('Labels and annotations of each ValidatorNode.'),
         spec: TemplateSpec.prefault({}).describe('Spec of each ValidatorNode.'),

@@ -87,7 +87,13 @@ const ownData = ruled(
 );
 
 const podTemplate = z.looseObject({
-  metadata: z.object({ labels: labels.optional(), annotations: labels.optional() }).optional(),
+  metadata: z
+    .object({
+      labels: labels.optional().describe('Labels of the pod.'),
+      annotations: labels.optional().describe('Annotations of the pod.'),
+    })
+    .optional()
+    .describe('Labels and annotations that the pod has besides its own.'),
   spec: z.looseObject({}).optional().describe('Pod spec in part: scheduling, env, volumes. Merged last.'),
 });
 
