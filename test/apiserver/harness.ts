@@ -24,6 +24,7 @@ export interface TestApi extends Access {
     path: string,
     body?: unknown,
     contentType?: string,
+    accept?: string,
   ): Promise<Answer>;
   /** Creates CustomResourceDefinitions and waits until they are served. */
   install(crds: readonly InstallableCrd[]): Promise<void>;
@@ -49,11 +50,17 @@ export const apiServer = (): TestApi => connect(inject('apiServer'));
 /** Connects to any API server. */
 export function connect(access: Access): TestApi {
   const dispatcher = new Agent({ connect: { ca: access.ca }, connections: 16 });
-  const call: TestApi['call'] = async (method, path, body, contentType = 'application/json') => {
+  const call: TestApi['call'] = async (
+    method,
+    path,
+    body,
+    contentType = 'application/json',
+    accept = 'application/json',
+  ) => {
     const response = await request(`${access.url}${path}`, {
       method,
       dispatcher,
-      headers: { authorization: `Bearer ${access.token}`, 'content-type': contentType, accept: 'application/json' },
+      headers: { authorization: `Bearer ${access.token}`, 'content-type': contentType, accept },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.body.text();
