@@ -10,7 +10,7 @@ import {
   encodeRequest,
   MAX_REPLY_BYTES,
 } from './exchange.ts';
-import type { FetchOutcome, Source } from './fetcher.ts';
+import type { FetchOutcome, Misbehaviour, Source } from './fetcher.ts';
 import { pick } from './picker.ts';
 import type { ChunkStore } from './store.ts';
 
@@ -207,10 +207,16 @@ export class FetchRun {
         );
       } catch (error) {
         if (this.#stop.signal.aborted || cancel.signal.aborted) return;
+        const outcome = outcomeOf(error);
+        const detail = error instanceof Error ? error.message : String(error);
+        if (outcome === 'oversize') {
+          this.#drop(peer, outcome, detail);
+          return;
+        }
         peer.failures++;
         peer.notBefore =
           this.#o.clock.now() + Math.min(30_000, 250 * 2 ** peer.failures) * (0.5 + this.#o.random() / 2);
-        this.#o.onOutcome(peer.id, 'timeout', error instanceof Error ? error.message : String(error));
+        this.#o.onOutcome(peer.id, outcome, detail);
         return;
       }
       peer.failures = 0;
@@ -273,7 +279,7 @@ export class FetchRun {
     }
   }
 
-  #drop(peer: Peer, why: 'malformed' | 'wrong-bytes', detail: string): void {
+  #drop(peer: Peer, why: Misbehaviour, detail: string): void {
     if (peer.dropped) return;
     peer.dropped = true;
     for (const request of this.#requests) if (request.peer === peer) request.cancel.abort();
@@ -290,6 +296,13 @@ export class FetchRun {
       }
     for (const index of block.indexes) this.#o.onChunk?.(index, block.cid);
   }
+}
+
+/** What a failed request says of the peer. The overlay's errors carry a `kind`; any other is taken for silence. */
+function outcomeOf(error: unknown): 'refused' | 'timeout' | 'oversize' {
+  const kind = error instanceof Error && 'kind' in error ? error.kind : undefined;
+  if (kind === 'too-large') return 'oversize';
+  return kind === 'refused' ? 'refused' : 'timeout';
 }
 
 function shuffle<T>(items: T[], random: () => number): void {

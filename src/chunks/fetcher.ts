@@ -14,8 +14,9 @@ export interface Source {
   readonly map?: BufferMap | undefined;
 }
 
-/** How a peer's misbehaviour is named; the last two names are also those of reputation's interactions. */
-export type Misbehaviour = 'malformed' | 'wrong-bytes';
+/** What no honest peer does. */
+export type Misbehaviour = 'malformed' | 'wrong-bytes' | 'oversize';
+/** How a request ended. */
 export type FetchOutcome = 'ok' | 'refused' | 'timeout' | Misbehaviour;
 
 export interface ChunkFetcherOptions {
@@ -143,7 +144,7 @@ export class ChunkFetcher {
       onChunk: request.onChunk,
       sources: () => request.sources().filter(({ peer }) => (this.#avoid.get(peer) ?? 0) <= clock.now()),
       onOutcome: (peer, outcome, detail) => {
-        if (outcome === 'malformed' || outcome === 'wrong-bytes') {
+        if (outcome === 'malformed' || outcome === 'wrong-bytes' || outcome === 'oversize') {
           this.#avoid.set(peer, clock.now() + AVOID_MS);
           onMisbehaviour?.(peer, outcome, detail);
         }
