@@ -36,6 +36,7 @@ install() {
   mv "$aside" "$home"
 }
 
-if on_path; then exit 0; fi
+# --own: the one in the cache, whatever is on PATH; images are made with it
+if [[ ${1:-} != --own ]] && on_path; then exit 0; fi
 once "node" install
 printf '%s\n' "$home/bin"
