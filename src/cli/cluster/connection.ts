@@ -1,0 +1,78 @@
+/** One connection to one cluster, and its errors in words. */
+import type { KubeConfig } from '@kubernetes/client-node';
+import {
+  Client,
+  ConnectionFailed,
+  DeadlineExceeded,
+  Forbidden,
+  HttpTransport,
+  NotFound,
+  systemClock,
+  type Transport,
+  Unauthorized,
+} from '../../kube/index.ts';
+import { failed } from '../errors.ts';
+import type { ClusterFlags } from '../flags.ts';
+import type { Io } from '../io.ts';
+import { loadKubeConfig, namespaceOf } from './config.ts';
+
+/** What commands need to talk to a cluster. */
+export interface Connection {
+  readonly client: Client;
+  readonly transport: Transport;
+  /** URL of the API server. */
+  readonly server: string;
+  readonly namespace: string;
+}
+
+/** Connects to the cluster that flags and environment name, does what is asked, and lets go of it. */
+export async function withConnection<T>(
+  flags: ClusterFlags,
+  io: Io,
+  act: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const config = loadKubeConfig(flags, io);
+  const connection = connect(config, namespaceOf(config, flags), io.signal);
+  try {
+    return await act(connection);
+  } catch (error) {
+    throw inWords(error, connection.server);
+  } finally {
+    await connection.transport.close();
+  }
+}
+
+/** A connection for a kubeconfig. Whoever makes it closes `transport`. */
+export function connect(config: KubeConfig, namespace: string, signal: AbortSignal): Connection {
+  const transport = new HttpTransport({ config, clock: systemClock });
+  const client = new Client({ transport, userAgent: 'murmur', attempts: 3, signal });
+  return { client, transport, server: config.getCurrentCluster()?.server ?? '', namespace };
+}
+
+/** The API server's refusals, said so that a person can act on them. Other errors are given back as they are. */
+export function inWords(error: unknown, server: string): unknown {
+  if (error instanceof ConnectionFailed || error instanceof DeadlineExceeded) {
+    return failed(
+      `The API server ${server} does not answer.`,
+      'See whether the cluster runs (`murmur up` starts one), and whether --context and KUBECONFIG name the right one.',
+      error,
+    );
+  }
+  if (error instanceof Unauthorized) {
+    return failed(
+      `The API server ${server} does not accept who you are.`,
+      'Renew the credentials of this context.',
+      error,
+    );
+  }
+  if (error instanceof Forbidden) {
+    return failed('You may not do this in this cluster.', 'Ask for the right that the message names.', error);
+  }
+  if (error instanceof NotFound && /^list (model|validator)/.test(error.message)) {
+    return failed(
+      `The cluster ${server} does not know the kinds of Murmuration.`,
+      'Install the operator: `murmur up`, or helm install murmuration charts/murmuration.',
+    );
+  }
+  return error;
+}

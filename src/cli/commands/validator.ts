@@ -1,0 +1,25 @@
+import type { Io } from '../io.ts';
+import { podLogger } from './log.ts';
+
+/** Flags of `murmur validator`, as the operator writes them into the pod. */
+export interface ValidatorFlags {
+  readonly name: string;
+  readonly network: string;
+  readonly authority: string;
+  readonly identity: string;
+  readonly charter: string;
+  readonly stateDir: string;
+  readonly signer: string;
+  readonly listen: string;
+  readonly http: string;
+  readonly mounts: string;
+  readonly debug?: boolean;
+}
+
+/** Runs one validator until it is told to stop. */
+export async function validator(flags: ValidatorFlags, io: Io): Promise<void> {
+  const { debug, ...options } = flags;
+  const log = podLogger('validator', debug, io).child({ node: flags.name, network: flags.network });
+  const { startValidator } = await import('../../validator/index.ts');
+  await startValidator({ ...options, log, signal: io.signal });
+}
