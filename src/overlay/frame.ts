@@ -42,7 +42,10 @@ export function readFrame(stream: Stream, maxBytes: number, signal: AbortSignal)
     const onMessage = (event: StreamMessageEvent) => {
       kept.append(event.data);
       const length = lengthOf(kept);
-      if (length === undefined) return;
+      if (length === undefined) {
+        failIfOver();
+        return;
+      }
       if (length === 'malformed' || length.body > maxBytes) {
         fail(new FrameTooLargeError(`the frame says it has more than ${maxBytes} bytes`));
         return;
@@ -50,6 +53,11 @@ export function readFrame(stream: Stream, maxBytes: number, signal: AbortSignal)
       const whole = length.prefix + length.body;
       if (kept.byteLength > whole) fail(new FrameBrokenError('there is more after the one frame'));
       else if (kept.byteLength === whole) settle(() => resolve(kept.slice(length.prefix, whole)));
+      else failIfOver();
+    };
+    // 'end' comes once and may have passed while the protocol was negotiated, with bytes pushed back for us since.
+    const failIfOver = () => {
+      if (stream.readableEnded && stream.readBufferLength === 0) onEnd();
     };
     const onEnd = () => fail(new FrameBrokenError('the stream ended before the frame was whole'));
     const onClose = (event: StreamCloseEvent) => {
@@ -67,8 +75,8 @@ export function readFrame(stream: Stream, maxBytes: number, signal: AbortSignal)
     stream.addEventListener('end', onEnd);
     stream.addEventListener('close', onClose);
     stream.addEventListener('message', onMessage);
-    if (stream.readableEnded) onEnd();
-    else if (stream.status !== 'open' && stream.status !== 'closing' && stream.readBufferLength === 0) {
+    failIfOver();
+    if (stream.status !== 'open' && stream.status !== 'closing' && stream.readBufferLength === 0) {
       fail(new FrameBrokenError(`the stream is ${stream.status}`));
     }
   });
