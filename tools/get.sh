@@ -22,21 +22,35 @@ as() {
   printf '%s\n' "$folder/$1"
 }
 
-# kube VARIANT: the whole of Kubernetes where a cluster needs it anyhow, which is
-# where no node image can be pulled; else just the part that is asked for.
-kube() {
-  local built
-  if "$TOOLS/registry.sh" reachable; then
-    built=$("$TOOLS/compile.sh" "kube-$1")
+# is_there PROGRAM: built already?
+is_there() { [[ -x $("$TOOLS/compile.sh")/$1 ]]; }
+
+# Where no image registry can be reached, the cluster will be made from source, and
+# then this program is best built together with all the rest.
+from_source() {
+  [[ ${CLUSTER:-} != current && ($(id -u) == 0 || -S /var/run/docker.sock) ]] && ! "$TOOLS/registry.sh" reachable
+}
+
+# built PROGRAM: prints the path of the program
+built() {
+  local folder
+  if ! is_there "$1" && from_source; then
+    folder=$("$TOOLS/airgap/programs.sh")
   else
-    built=$("$TOOLS/airgap/programs.sh")
+    folder=$("$TOOLS/compile.sh" "$1")
   fi
-  if [[ -x $built/kube ]]; then echo "$built/kube"; else echo "$built/kube-$1"; fi
+  printf '%s\n' "$folder/$1"
+}
+
+# kube VARIANT: the whole of Kubernetes when it is there or needed anyhow, else just
+# the part that is asked for.
+kube() {
+  if is_there kube || { ! is_there "kube-$1" && from_source; }; then built kube; else built "kube-$1"; fi
 }
 
 case ${1:-} in
-  kind) on_path kind "$KIND_MINIMUM" version || as kind "$("$TOOLS/compile.sh" kind)/kind" ;;
-  helm) on_path helm "$HELM_MINIMUM" version || as helm "$("$TOOLS/compile.sh" helm)/helm" ;;
+  kind) on_path kind "$KIND_MINIMUM" version || as kind "$(built kind)" ;;
+  helm) on_path helm "$HELM_MINIMUM" version || as helm "$(built helm)" ;;
   kubectl) on_path kubectl "$KUBECTL_MINIMUM" version --client || as kubectl "$(kube kubectl)" ;;
   envtest)
     if [[ -x ${KUBEBUILDER_ASSETS:-}/kube-apiserver && -x $KUBEBUILDER_ASSETS/etcd ]]; then

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # image.sh tag                  prints a reference made from the files that go into the image
+# image.sh base                 makes sure that the image it starts from is there
 # image.sh build TARGET TAG     builds a target of the Dockerfile, when TAG is not there yet
 # image.sh load TAG CLUSTER     brings TAG into the nodes that lack it
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -33,7 +34,7 @@ build_arguments() {
 build() {
   local target=$1 tag=$2 arguments
   docker image inspect "$tag" > /dev/null 2>&1 && return
-  base_image
+  "$TOOLS/image.sh" base
   mapfile -t arguments < <(build_arguments)
   # --network host: the build reaches what this machine reaches, by the same names
   local log=$CACHE/log/image-$target.log start pid status=0 step
@@ -71,5 +72,6 @@ case ${1:-} in
     once "image-$2" build "$2" "$3"
     ;;
   load) load "$2" "$3" ;;
-  *) die "usage: tools/image.sh tag | build TARGET TAG | load TAG CLUSTER" ;;
+  base) once base-image base_image ;;
+  *) die "usage: tools/image.sh tag | base | build TARGET TAG | load TAG CLUSTER" ;;
 esac

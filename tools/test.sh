@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# test.sh: does all set-up, runs every check and test, and ends with the line
+# `N passed, N failed, N skipped`. test.sh e2e runs the end-to-end tests alone.
+# The cluster and the image are made in the background, at low priority, while the
+# cheaper tests run. KEEP=1 leaves the cluster for the next run.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+cluster=murmuration-e2e
+reports=$CACHE/test-reports
+setup_log=$CACHE/log/test-setup.log
+checks_passed=0
+checks_failed=0
+failed_names=()
+setup_pid=''
+summary='0 passed, 1 failed, 0 skipped' # until there is something to count
+rm -rf "$reports"
+mkdir -p "$reports"
+cd "$REPO"
+
+if docker info > /dev/null 2>&1; then daemon=present; else daemon=ours; fi
+
+# Runs at every end, also on Ctrl-C: leaves the machine as it was found.
+clean_up() {
+  local status=$?
+  trap '' INT TERM
+  if [[ -n $setup_pid ]] && kill -0 "$setup_pid" 2> /dev/null; then
+    kill -- "-$setup_pid" 2> /dev/null || true
+    wait "$setup_pid" 2> /dev/null || true
+  fi
+  if [[ ${KEEP:-} == 1 ]]; then
+    say "KEEP=1: the cluster \"$cluster\" stays (remove it with: tools/cluster.sh delete $cluster)"
+  else
+    "$TOOLS/cluster.sh" delete "$cluster" >&2 || true
+    if [[ $daemon == ours ]]; then "$TOOLS/docker.sh" stop >&2 || true; fi
+  fi
+  printf '%s\n' "$summary"
+  exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+# What the end-to-end tests need; its log is shown only when it fails.
+set_up_cluster() {
+  "$TOOLS/docker.sh" start > /dev/null
+  # after the daemon, whose containers would otherwise be slow for good
+  renice -n 10 -p "$BASHPID" > /dev/null
+  local tag image_pid
+  tag=$("$TOOLS/image.sh" tag)
+  "$TOOLS/image.sh" build murmuration "$tag" &
+  image_pid=$!
+  "$TOOLS/cluster.sh" create "$cluster" > "$reports/kubeconfig"
+  wait "$image_pid"
+  "$TOOLS/image.sh" load "$tag" "$cluster"
+  printf '%s\n' "$tag" > "$reports/image"
+}
+
+failed() {
+  failed_names+=("$1")
+  printf -- '-- %s failed\n' "$1"
+}
+
+# check NAME COMMAND...: a check that passes or fails as a whole
+check() {
+  local name=$1 begun
+  shift
+  begun=$(date +%s)
+  printf '\n-- %s\n' "$name"
+  if "$@"; then
+    checks_passed=$((checks_passed + 1))
+    printf -- '-- %s passed (%s)\n' "$name" "$(since "$begun")"
+  else
+    checks_failed=$((checks_failed + 1))
+    failed "$name"
+  fi
+}
+
+# suite PROJECT: a vitest project, which counts its own tests
+suite() {
+  local begun
+  begun=$(date +%s)
+  printf '\n-- %s tests\n' "$1"
+  if npx vitest run --project "$1" --reporter=default --reporter=json --outputFile.json="$reports/$1.json"; then
+    printf -- '-- %s tests passed (%s)\n' "$1" "$(since "$begun")"
+  else
+    # a suite that breaks down before its first test is in no report
+    node -e 'process.exit(JSON.parse(require("fs").readFileSync(process.argv[1])).numFailedTests > 0 ? 0 : 1)' "$reports/$1.json" 2> /dev/null ||
+      checks_failed=$((checks_failed + 1))
+    failed "$1 tests"
+  fi
+}
+
+api_server_tests() {
+  if KUBEBUILDER_ASSETS=$("$TOOLS/get.sh" envtest); then
+    export KUBEBUILDER_ASSETS
+    suite apiserver
+  else
+    checks_failed=$((checks_failed + 1))
+    failed "set-up of the API server tests"
+  fi
+}
+
+end_to_end_tests() {
+  local last='' line
+  while kill -0 "$setup_pid" 2> /dev/null; do
+    line=$(tail -n 1 "$setup_log")
+    if [[ $line != "$last" ]]; then say "cluster and image: $line"; fi
+    last=$line
+    sleep 5
+  done
+  if ! wait "$setup_pid"; then
+    tail -n 60 "$setup_log"
+    checks_failed=$((checks_failed + 1))
+    failed "set-up of the end-to-end tests"
+    return
+  fi
+  # by their names, as a person would call them
+  PATH=$(dirname "$("$TOOLS/get.sh" kubectl)"):$(dirname "$("$TOOLS/get.sh" helm)"):$(dirname "$("$TOOLS/get.sh" kind)"):$PATH
+  KUBECONFIG=$(cat "$reports/kubeconfig")
+  MURMURATION_E2E_IMAGE=$(cat "$reports/image")
+  export PATH KUBECONFIG MURMURATION_E2E_IMAGE MURMURATION_E2E_CLUSTER=$cluster
+  suite e2e
+}
+
+# The sum over vitest's reports and the checks.
+count() {
+  node - "$checks_passed" "$checks_failed" "$reports"/*.json << 'JS'
+const { readFileSync } = require('node:fs');
+const [passed, failed, ...files] = process.argv.slice(2);
+const sum = { passed: Number(passed), failed: Number(failed), skipped: 0 };
+for (const file of files) {
+  let report;
+  try { report = JSON.parse(readFileSync(file, 'utf8')); } catch { continue; }
+  sum.passed += report.numPassedTests;
+  sum.failed += report.numFailedTests;
+  sum.skipped += report.numPendingTests + (report.numTodoTests ?? 0);
+}
+console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);
+JS
+}
+
+begun=$(date +%s)
+# a session of its own, so that all of it can be ended at once
+export -f set_up_cluster
+export cluster reports
+setsid bash -c 'set -euo pipefail; set_up_cluster' > "$setup_log" 2>&1 < /dev/null &
+setup_pid=$!
+
+bin=$("$TOOLS/node.sh")
+export PATH=$bin:$PATH
+"$TOOLS/deps.sh"
+if [[ ${1:-all} == all ]]; then
+  check "type check" npx tsc -p tsconfig.json --noEmit
+  check lint npx biome check .
+  suite unit
+  api_server_tests
+fi
+end_to_end_tests
+printf '\n'
+if ((${#failed_names[@]} > 0)); then printf 'Failed: %s\n' "$(printf '%s; ' "${failed_names[@]}")"; fi
+printf 'Took %s.\n' "$(since "$begun")"
+summary=$(count)
+((${#failed_names[@]} == 0))
