@@ -1,0 +1,88 @@
+import Fastify, { type FastifyInstance } from 'fastify';
+import type { Registry } from 'prom-client';
+import { z } from 'zod';
+import { BadInputError } from '../learning/index.ts';
+
+/** A model as the HTTP server sees it. */
+export interface ServedModel {
+  readonly name: string;
+  /** The version that answers: age of the model, as TensorFlow Serving's integer version. */
+  readonly age: number;
+  /** Why it cannot answer yet; absent: it can. */
+  readonly unavailable?: string;
+  /** Class probabilities, one row an instance. @throws BadInputError */
+  predict(instances: readonly (readonly number[])[]): Promise<number[][]>;
+}
+
+export interface HttpParts {
+  readonly metrics: Registry;
+  /** Called before metrics are read, to bring gauges up to date. */
+  readonly refresh: () => void;
+  /** Why the validator is not ready; undefined: it is. */
+  readonly notReady: () => string | undefined;
+  readonly status: () => unknown;
+  readonly model: (name: string) => ServedModel | undefined;
+}
+
+const mib = 1024 * 1024;
+
+/** TensorFlow Serving's row format: `{"instances": [[...], ...]}`; the column format (`inputs`) is not served. */
+const PredictRequest = z.object({
+  signature_name: z.string().max(128).optional(),
+  instances: z.array(z.array(z.number()).max(1_000_000)).min(1).max(4096),
+});
+
+/**
+ * Health, metrics, status and serving of one validator.
+ * Prediction follows TensorFlow Serving's REST API: `GET /v1/models/<name>`, `POST /v1/models/<name>:predict`.
+ */
+export function createHttp(parts: HttpParts): FastifyInstance {
+  const http = Fastify({ logger: false, bodyLimit: 4 * mib, requestTimeout: 30_000, forceCloseConnections: true });
+  http.get('/healthz', async () => 'ok\n');
+  http.get('/readyz', async (_request, reply) => {
+    const why = parts.notReady();
+    return why === undefined ? 'ok\n' : reply.code(503).send(`${why}\n`);
+  });
+  http.get('/metrics', async (_request, reply) => {
+    parts.refresh();
+    return reply.type(parts.metrics.contentType).send(await parts.metrics.metrics());
+  });
+  http.get('/status', async () => parts.status());
+  http.get<{ Params: { name: string } }>('/v1/models/:name', async (request, reply) => {
+    const model = parts.model(request.params.name);
+    if (model === undefined) return reply.code(404).send({ error: noSuchModel(request.params.name) });
+    return {
+      model_version_status: [
+        {
+          version: String(model.age),
+          state: model.unavailable === undefined ? 'AVAILABLE' : 'LOADING',
+          status: {
+            error_code: model.unavailable === undefined ? 'OK' : 'UNAVAILABLE',
+            error_message: model.unavailable ?? '',
+          },
+        },
+      ],
+    };
+  });
+  // A double colon is a literal one in a route.
+  http.post<{ Params: { name: string } }>('/v1/models/:name::predict', async (request, reply) => {
+    const model = parts.model(request.params.name);
+    if (model === undefined) return reply.code(404).send({ error: noSuchModel(request.params.name) });
+    if (model.unavailable !== undefined) return reply.code(503).send({ error: model.unavailable });
+    const body = PredictRequest.safeParse(request.body);
+    if (!body.success) {
+      return reply.code(400).send({
+        error: `The body must be {"instances": [[number, ...], ...]} with 1 to 4096 rows: ${z.prettifyError(body.error)}`,
+      });
+    }
+    try {
+      return { predictions: await model.predict(body.data.instances) };
+    } catch (error) {
+      if (error instanceof BadInputError) return reply.code(400).send({ error: error.message });
+      throw error;
+    }
+  });
+  return http;
+}
+
+const noSuchModel = (name: string): string => `No model "${name}" is learned here; GET /status lists the models.`;

@@ -1,0 +1,272 @@
+import type { Logger } from 'pino';
+import {
+  type BackendName,
+  DataError,
+  type Learner,
+  type LearnerInit,
+  LearnerStoppedError,
+  ModelError,
+  type PartitionSlot,
+  type Snapshot,
+} from '../learning/index.ts';
+import type { CharterModel, ProblemReport } from '../overlay/index.ts';
+import { ExchangeLoop } from './exchange-loop.ts';
+import type { ValidatorMetrics } from './metrics.ts';
+import type { Problems } from './problems.ts';
+
+const second = 1000;
+/** How often accuracy is measured: as often as a report is sent. */
+const EVALUATE_MILLISECONDS = 2 * second;
+/** First and longest wait before data that could not be used are read again. */
+const RETRY_MILLISECONDS = 2 * second;
+const RETRY_MAX_MILLISECONDS = 15 * second;
+/** Weight of the newest distance in the moving mean that is reported as divergence. */
+const DIVERGENCE_WEIGHT = 0.1;
+
+/** What a model task needs of the world; shared by all tasks of a validator. */
+export interface ModelTaskParts {
+  readonly loadData: (model: CharterModel, signal: AbortSignal) => Promise<Uint8Array>;
+  readonly createLearner: (init: LearnerInit) => Learner;
+  /** Where checkpoints of the model are kept. */
+  readonly checkpoints: (model: CharterModel) => {
+    save(snapshot: Snapshot): Promise<void>;
+    load(): Promise<Snapshot | undefined>;
+  };
+  /** The newest certified version that neighbours know, when it is older than `age`; undefined where there is none. */
+  readonly catchUp: (model: CharterModel, age: number, signal: AbortSignal) => Promise<Snapshot | undefined>;
+  readonly neighbours: () => readonly string[];
+  readonly send: (peer: string, model: CharterModel, message: Uint8Array, signal: AbortSignal) => Promise<void>;
+  /** A neighbour's model was scored on the shared probe. */
+  readonly judged: (peer: string, lossBefore: number, lossAfter: number) => void;
+  /** The age has grown; called after every update. */
+  readonly aged: (task: ModelTask) => void;
+  readonly random: () => number;
+  readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+  readonly backend?: BackendName | undefined;
+  readonly metrics: ValidatorMetrics;
+  readonly problems: Problems;
+  readonly log: Logger;
+}
+
+/** How a model does here; numbers are undefined until they are known. */
+export interface ModelProgress {
+  readonly age: number;
+  readonly loss?: number | undefined;
+  readonly accuracy?: number | undefined;
+  readonly divergence?: number | undefined;
+  readonly problem?: ProblemReport | undefined;
+  readonly backend?: BackendName | undefined;
+}
+
+/** Where the weights of the present learner came from when it started. */
+export interface Origin {
+  readonly from: 'scratch' | 'checkpoint' | 'certified';
+  readonly age: number;
+}
+
+/**
+ * One model on this validator, from its data to its checkpoints: load, catch up, learn; again from the last checkpoint
+ * when the worker dies; wait and read again when the data cannot be used.
+ */
+export class ModelTask {
+  readonly model: CharterModel;
+  readonly #parts: ModelTaskParts;
+  readonly #log: Logger;
+  readonly #stop = new AbortController();
+  #partition: PartitionSlot;
+  #origin: Origin | undefined;
+  #learner: Learner | undefined;
+  #loop: ExchangeLoop | undefined;
+  #progress: ModelProgress = { age: 0 };
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(model: CharterModel, partition: PartitionSlot, parts: ModelTaskParts) {
+    this.model = model;
+    this.#partition = partition;
+    this.#parts = parts;
+    this.#log = parts.log.child({ model: model.name });
+  }
+
+  get progress(): ModelProgress {
+    return this.#progress;
+  }
+
+  /** The learner while the model is loaded. */
+  get learner(): Learner | undefined {
+    return this.#learner;
+  }
+
+  get origin(): Origin | undefined {
+    return this.#origin;
+  }
+
+  get partition(): PartitionSlot {
+    return this.#partition;
+  }
+
+  start(): void {
+    this.#running = this.#run(this.#stop.signal);
+  }
+
+  /** Takes another part of the data, because the network has other validators now. */
+  async repartition(partition: PartitionSlot): Promise<void> {
+    if (partition.index === this.#partition.index && partition.of === this.#partition.of) return;
+    this.#partition = partition;
+    await this.#learner?.repartition(partition);
+    this.#log.info({ ...partition }, 'takes another part of the data');
+  }
+
+  /** A neighbour's model; it is merged in the next round. */
+  receive(from: string, message: Uint8Array): void {
+    this.#loop?.receive(from, message);
+  }
+
+  /** Stops learning and saves what was learned. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    let wait = RETRY_MILLISECONDS;
+    while (!signal.aborted) {
+      try {
+        await this.#learn(signal);
+        wait = RETRY_MILLISECONDS;
+      } catch (error) {
+        if (signal.aborted) break;
+        this.#report(error);
+        await this.#parts.sleep(wait, signal).catch(() => undefined);
+        wait = Math.min(wait * 2, RETRY_MAX_MILLISECONDS);
+      }
+    }
+  }
+
+  /** One life of a learner; rejects when the data or the worker fail. */
+  async #learn(signal: AbortSignal): Promise<void> {
+    const { parts, model } = { parts: this.#parts, model: this.model };
+    const checkpoints = parts.checkpoints(model);
+    const data = await parts.loadData(model, signal);
+    const resume = await checkpoints.load();
+    const learner = parts.createLearner({
+      model,
+      partition: this.#partition,
+      data,
+      resume,
+      backend: parts.backend,
+      log: (level, message, fields) => this.#log[level](fields ?? {}, message),
+    });
+    const life = new AbortController();
+    const end = AbortSignal.any([signal, life.signal]);
+    try {
+      await learner.ready();
+      this.#progress = { ...this.#progress, problem: undefined, age: resume?.age ?? 0, backend: learner.backend };
+      this.#log.info(
+        {
+          age: resume?.age ?? 0,
+          backend: learner.backend,
+          part: `${this.#partition.index + 1} of ${this.#partition.of}`,
+        },
+        resume === undefined ? 'begins to learn' : 'goes on learning from its checkpoint',
+      );
+      const certified = await parts.catchUp(model, resume?.age ?? 0, end);
+      if (certified !== undefined) {
+        await learner.load(certified);
+        this.#progress = { ...this.#progress, age: certified.age };
+        this.#log.info({ age: certified.age }, 'catches up from the certified version');
+      }
+      this.#origin =
+        certified !== undefined
+          ? { from: 'certified', age: certified.age }
+          : { from: resume === undefined ? 'scratch' : 'checkpoint', age: resume?.age ?? 0 };
+      const loop = this.#makeLoop(learner);
+      this.#learner = learner;
+      this.#loop = loop;
+      await Promise.race([
+        loop.run(end),
+        this.#every(EVALUATE_MILLISECONDS, end, () => this.#evaluate(learner)),
+        this.#every(this.model.spec.learning.checkpointSeconds * second, end, () => this.#checkpoint(learner)),
+      ]);
+    } finally {
+      life.abort();
+      this.#loop = undefined;
+      this.#learner = undefined;
+      if (signal.aborted) await this.#checkpoint(learner).catch((error: unknown) => this.#report(error));
+      await learner.close();
+    }
+  }
+
+  #makeLoop(learner: Learner): ExchangeLoop {
+    const { neighbours, random, sleep, send, judged, aged, metrics } = this.#parts;
+    const model = this.model.name;
+    return new ExchangeLoop({
+      learner,
+      waitMilliseconds: this.model.spec.learning.waitMilliseconds,
+      neighbours,
+      random,
+      sleep,
+      send: (peer, message, signal) => send(peer, this.model, message, signal),
+      on: {
+        sent: (peer, error) => {
+          metrics.exchanges.inc({ model, direction: 'out', outcome: error === undefined ? 'ok' : 'failed' });
+          if (error !== undefined) this.#log.debug({ peer, err: error }, 'a neighbour did not take the model');
+        },
+        merged: (peer, outcome) => {
+          metrics.exchanges.inc({ model, direction: 'in', outcome: outcome.accepted ? 'ok' : 'refused' });
+          if (!outcome.accepted) {
+            this.#log.warn({ peer, reason: outcome.reason }, "refuses a neighbour's model");
+            return;
+          }
+          const before = this.#progress.divergence ?? outcome.distance;
+          this.#progress = {
+            ...this.#progress,
+            age: outcome.age,
+            divergence: before + DIVERGENCE_WEIGHT * (outcome.distance - before),
+          };
+          judged(peer, outcome.lossBefore, outcome.lossAfter);
+        },
+        updated: ({ age, milliseconds }) => {
+          this.#progress = { ...this.#progress, age };
+          metrics.updateSeconds.observe({ model }, milliseconds / second);
+          aged(this);
+        },
+      },
+    });
+  }
+
+  async #every(milliseconds: number, signal: AbortSignal, act: () => Promise<void>): Promise<void> {
+    while (!signal.aborted) {
+      await this.#parts.sleep(milliseconds, signal).catch(() => undefined);
+      if (!signal.aborted) await act();
+    }
+  }
+
+  async #evaluate(learner: Learner): Promise<void> {
+    const { loss, accuracy } = await learner.evaluate();
+    this.#progress = { ...this.#progress, loss, accuracy };
+  }
+
+  async #checkpoint(learner: Learner): Promise<void> {
+    const snapshot = await learner.snapshot();
+    const checkpoints = this.#parts.checkpoints(this.model);
+    await this.#parts.problems.writing(`checkpoint/${this.model.uid}`, () => checkpoints.save(snapshot));
+  }
+
+  #report(error: unknown): void {
+    if (error instanceof DataError) {
+      this.#problem({ reason: error.reason, message: error.message });
+    } else if (error instanceof ModelError) {
+      this.#problem({ reason: 'ArchitectureInvalid', message: error.message });
+    } else if (error instanceof LearnerStoppedError) {
+      this.#log.error({ err: error }, 'the training worker ended; starts it again from the last checkpoint');
+    } else {
+      this.#log.error({ err: error }, 'learning stopped; tries again');
+    }
+  }
+
+  #problem(problem: ProblemReport): void {
+    if (this.#progress.problem?.message !== problem.message)
+      this.#log.error({ reason: problem.reason }, problem.message);
+    this.#progress = { ...this.#progress, problem: { reason: problem.reason, message: problem.message.slice(0, 500) } };
+  }
+}

@@ -1,0 +1,30 @@
+import type { Logger } from 'pino';
+
+/** How one validator is set: what `murmur validator` takes from the pod's arguments. Paths are files or folders in the pod. */
+export interface ValidatorOptions {
+  /** Name of the ValidatorNode. */
+  readonly name: string;
+  /** Overlay to join, as `namespace/network`. */
+  readonly network: string;
+  /** Peer id of the authority key; it carries the public key that every charter is checked against. */
+  readonly authority: string;
+  /** File with the libp2p identity key. */
+  readonly identity: string;
+  /** File where the newest charter is mounted; may not exist yet. */
+  readonly charter: string;
+  /** Folder that outlives the pod: charter, chunks, checkpoints, certificates, reputation. */
+  readonly stateDir: string;
+  /** Unix socket of the signer. */
+  readonly signer: string;
+  /** Multiaddr to listen on. */
+  readonly listen: string;
+  /** `host:port` of health, metrics, status and serving. */
+  readonly http: string;
+  /** Folder under which data volumes are mounted (`configmap/<name>`, `claim/<name>`, `own`). */
+  readonly mounts: string;
+  /** Folder of the bundled data sets; default: the package's own `data`. */
+  readonly dataDir?: string;
+  readonly log: Logger;
+  /** Aborted to stop the validator. */
+  readonly signal: AbortSignal;
+}
