@@ -20,7 +20,7 @@ export function decodeChecked<S extends z.ZodType>(
   }
   let value: unknown;
   try {
-    value = dagCbor.decode(bytes);
+    value = dagCbor.decode(plain(bytes));
   } catch (error) {
     // Also a RangeError of the decoder's own recursion: deep nesting is refused like any other nonsense.
     throw new MalformedMessageError(`${limit.what} is not DAG-CBOR: ${wordsOf(error)}`);
@@ -50,6 +50,14 @@ function checked<S extends z.ZodType>(value: unknown, schema: S, what: string): 
   const [issue] = result.error.issues;
   const where = issue?.path.map(String).join('.') || 'the whole';
   throw new MalformedMessageError(`${what}: ${where}: ${(issue?.message ?? 'is of another shape').slice(0, 200)}`);
+}
+
+/**
+ * Node's sockets and files give Buffers, whose `slice` shares memory where a Uint8Array's copies: nobody outside this
+ * room gets to see one.
+ */
+export function plain(bytes: Uint8Array): Uint8Array {
+  return Buffer.isBuffer(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : bytes;
 }
 
 /** The words of anything thrown, cut to a line. */

@@ -1,6 +1,7 @@
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface';
 import { encode } from 'it-length-prefixed';
 import { Uint8ArrayList } from 'uint8arraylist';
+import { plain } from './codec.ts';
 
 /** When thrown, the other side announced a frame over the limit; nothing of it was kept. */
 export class FrameTooLargeError extends Error {
@@ -52,7 +53,7 @@ export function readFrame(stream: Stream, maxBytes: number, signal: AbortSignal)
       }
       const whole = length.prefix + length.body;
       if (kept.byteLength > whole) fail(new FrameBrokenError('there is more after the one frame'));
-      else if (kept.byteLength === whole) settle(() => resolve(kept.slice(length.prefix, whole)));
+      else if (kept.byteLength === whole) settle(() => resolve(plain(kept.slice(length.prefix, whole))));
       else failIfOver();
     };
     // 'end' comes once and may have passed while the protocol was negotiated, with bytes pushed back for us since.

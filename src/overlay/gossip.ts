@@ -2,7 +2,7 @@ import { type GossipSub, type Message, TopicValidatorResult } from '@libp2p/goss
 import type { PeerId } from '@libp2p/interface';
 import type { Logger } from 'pino';
 import type { Member } from './charter.ts';
-import { wordsOf } from './codec.ts';
+import { plain, wordsOf } from './codec.ts';
 import { maxGossipBytes } from './limits.ts';
 import { decodeReport } from './messages.ts';
 import type { Interaction, Topic } from './types.ts';
@@ -47,7 +47,8 @@ export class Gossip {
     }
     pubsub.addEventListener('message', ({ detail }) => {
       const topic = byName.get(detail.topic);
-      if (topic !== undefined && detail.type === 'signed') this.#tell(topic, detail.data, detail.from.toString());
+      if (topic !== undefined && detail.type === 'signed')
+        this.#tell(topic, plain(detail.data), detail.from.toString());
     });
   }
 
