@@ -447,7 +447,7 @@ export class Client {
       throw guard.signal.aborted ? guard.signal.reason : error;
     }
     const lines = jsonLines(answer.body, this.#init.maxEventBytes ?? 16 * 2 ** 20);
-    return (async function* () {
+    const generator = (async function* () {
       try {
         for await (const batch of lines) {
           alive();
@@ -463,6 +463,14 @@ export class Client {
         guard.abort(new Error('the watch is no longer read'));
       }
     })();
+    const close = async () => {
+      // Also where no event was ever asked for: a generator that did not begin has no `finally`.
+      finish();
+      guard.abort(new Error('the watch is no longer read'));
+      await generator.return(undefined).catch(() => undefined);
+      return { done: true as const, value: undefined };
+    };
+    return { [Symbol.asyncIterator]: () => ({ next: () => generator.next(), return: close }) };
   }
 
   async #write<T extends KubeObject>(kind: Kind<T>, call: Call): Promise<Existing<T>> {

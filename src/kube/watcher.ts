@@ -54,6 +54,8 @@ export class Watcher<T extends KubeObject> {
   #state: WatcherState<T> = { state: 'empty' };
   /** Whether the server can send the list on the watch; found out at the first try. */
   #streamingServed = true;
+  /** Whether the open watch has said nothing so far. */
+  #silent = true;
   #heard: number;
   #problem: string | undefined;
 
@@ -177,6 +179,7 @@ export class Watcher<T extends KubeObject> {
       ...from,
     });
     this.#progressed();
+    this.#silent = true;
     return stream[Symbol.asyncIterator]();
   }
 
@@ -207,6 +210,7 @@ export class Watcher<T extends KubeObject> {
         });
       }
       this.#progressed();
+      this.#silent = false;
       for (const [at, event] of next.value.entries()) {
         if (event.type === 'ERROR') throw this.#errorOf(event);
         const object = this.#object(event);
@@ -215,8 +219,7 @@ export class Watcher<T extends KubeObject> {
         } else if (object.metadata.annotations?.['k8s.io/initial-events-end'] === 'true') {
           const { resourceVersion } = object.metadata;
           this.#init.onNews({ type: 'replaced', objects, resourceVersion });
-          const newest = this.#hand(next.value.slice(at + 1), resourceVersion);
-          return { state: 'watching', events, resourceVersion: newest };
+          return this.#hand(next.value.slice(at + 1), { state: 'watching', events, resourceVersion });
         }
       }
     }
@@ -225,36 +228,38 @@ export class Watcher<T extends KubeObject> {
   async #follow(state: WatcherState<T> & { state: 'watching' }): Promise<WatcherState<T>> {
     const { events, resourceVersion } = state;
     const next = await events.next();
-    if (next.done === true) return { state: 'listed', resourceVersion };
+    if (next.done === true) {
+      if (this.#silent) {
+        throw errorFor({
+          attempt: this.#attempt(),
+          code: 504,
+          status: { message: 'the server accepted the watch and ended it without a word' },
+        });
+      }
+      return { state: 'listed', resourceVersion };
+    }
+    this.#silent = false;
     this.#progressed();
-    return { state: 'watching', events, resourceVersion: this.#hand(next.value, resourceVersion) };
+    return this.#hand(next.value, state);
   }
 
-  /** Hands on a batch; returns the newest version in it. What came before an ERROR counts. */
-  #hand(batch: readonly RawWatchEvent[], from: string): string {
+  /** Hands on a batch and goes on from its last event; what came before a bad one counts. */
+  #hand(batch: readonly RawWatchEvent[], from: WatcherState<T> & { state: 'watching' }): WatcherState<T> {
     const { onNews } = this.#init;
-    let newest = from;
-    for (const event of batch) {
-      if (event.type === 'ERROR') {
-        if (this.#state.state === 'watching') this.#state = { ...this.#state, resourceVersion: newest };
-        throw this.#errorOf(event);
+    let state = from;
+    try {
+      for (const event of batch) {
+        if (event.type === 'ERROR') throw this.#errorOf(event);
+        const object = this.#object(event);
+        const { resourceVersion } = object.metadata;
+        if (event.type === 'BOOKMARK') onNews({ type: 'progressed', resourceVersion });
+        else onNews({ type: event.type === 'DELETED' ? 'deleted' : 'applied', object });
+        state = { ...state, resourceVersion };
       }
-      const object = this.#object(event);
-      newest = object.metadata.resourceVersion;
-      switch (event.type) {
-        case 'ADDED':
-        case 'MODIFIED':
-          onNews({ type: 'applied', object });
-          break;
-        case 'DELETED':
-          onNews({ type: 'deleted', object });
-          break;
-        case 'BOOKMARK':
-          onNews({ type: 'progressed', resourceVersion: newest });
-          break;
-      }
+      return state;
+    } finally {
+      this.#state = state;
     }
-    return newest;
   }
 
   #object(event: RawWatchEvent): Existing<T> {

@@ -1,0 +1,202 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Client, type Clock, Store, silent, systemClock, Watcher } from '../../../src/kube/index.ts';
+import { Widget, type Widget as WidgetObject, widget } from './objects.ts';
+import { type Act, hang, json, reset, ScriptedServer, status, stream } from './scripted-server.ts';
+
+/** Delays of 0.8..30 s are passed over, but remembered. */
+class HastyClock implements Clock {
+  readonly delays: number[] = [];
+  now = systemClock.now;
+  monotonic = systemClock.monotonic;
+  after(ms: number, run: () => void): () => void {
+    if (ms < 300 || ms >= 59_000) return systemClock.after(ms, run);
+    this.delays.push(ms);
+    return systemClock.after(1, run);
+  }
+}
+
+const added = (name: string, version: number, more: Parameters<typeof widget>[2] = {}) => ({
+  type: 'ADDED',
+  object: widget(name, version, more),
+});
+const modified = (name: string, version: number) => ({ type: 'MODIFIED', object: widget(name, version) });
+const deleted = (name: string, version: number) => ({ type: 'DELETED', object: widget(name, version) });
+const bookmark = (version: number) => ({
+  type: 'BOOKMARK',
+  object: { metadata: { resourceVersion: String(version) } },
+});
+const end = (version: number) => ({
+  type: 'BOOKMARK',
+  object: { metadata: { resourceVersion: String(version), annotations: { 'k8s.io/initial-events-end': 'true' } } },
+});
+const failure = (code: number, reason: string) => ({
+  type: 'ERROR',
+  object: { kind: 'Status', code, reason, message: reason },
+});
+const list = (version: number, names: readonly string[], next = ''): Act =>
+  json(200, {
+    metadata: { resourceVersion: String(version), continue: next },
+    items: names.map((name) => widget(name, version - 1)),
+  });
+const unserved = status(422, 'Invalid', { message: 'sendInitialEvents is forbidden' });
+
+describe('the watcher', () => {
+  let server: ScriptedServer;
+  let client: Client;
+  let store: Store<WidgetObject>;
+  let clock: HastyClock;
+  let watcher: Watcher<WidgetObject>;
+  let running: Promise<void>;
+  let stop: AbortController;
+  let told: string[];
+
+  beforeEach(async () => {
+    server = new ScriptedServer();
+    await server.start();
+    client = server.client();
+    clock = new HastyClock();
+    store = new Store<WidgetObject>();
+    told = [];
+    store.subscribe(({ type, object }) =>
+      told.push(`${type} ${object.metadata.name}@${object.metadata.resourceVersion}`),
+    );
+    stop = new AbortController();
+    watcher = new Watcher({
+      client,
+      kind: Widget,
+      namespace: '',
+      clock,
+      random: () => 0.5,
+      log: silent,
+      idleMs: 200,
+      onNews: (news) => store.feed(news),
+    });
+  });
+
+  afterEach(async () => {
+    stop.abort(new Error('the test is over'));
+    await running;
+    await client.close();
+    await server.stop();
+  });
+
+  /** Runs until `names` is what the store holds and `requests` requests have come. */
+  async function follow(names: readonly string[], requests: number) {
+    running = watcher.run(stop.signal);
+    await server.whenAsked(requests);
+    const now = () =>
+      store
+        .list()
+        .map((object) => object.metadata.name)
+        .sort()
+        .join();
+    const wanted = [...names].sort().join();
+    const until = Date.now() + 5000;
+    while (now() !== wanted) {
+      if (Date.now() > until) throw new Error(`waited 5 s for ${wanted}, the store holds ${now()}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  const asked = (at: number) => Object.fromEntries(server.asked[at]?.url.searchParams ?? []);
+
+  it('takes the list from the watch where it is served', async () => {
+    server.then(stream([added('a', 3), added('b', 4), end(9), modified('a', 11)]));
+    await follow(['a', 'b'], 1);
+    expect(told).toEqual(['added a@3', 'added b@4', 'updated a@11']);
+    expect(asked(0)).toMatchObject({
+      watch: '1',
+      sendInitialEvents: 'true',
+      resourceVersionMatch: 'NotOlderThan',
+      allowWatchBookmarks: 'true',
+    });
+    expect(watcher.state).toBe('watching');
+  });
+
+  it('lists page by page where it is not, then watches from there', async () => {
+    server.then(unserved, list(9, ['a'], 'more'), list(9, ['b']), stream([added('c', 12)]));
+    await follow(['a', 'b', 'c'], 4);
+    expect(asked(2)).toMatchObject({ continue: 'more' });
+    expect(asked(3)).toMatchObject({ resourceVersion: '9' });
+  });
+
+  it('shows nothing of a list that broke off', async () => {
+    server.then(stream([added('a', 3)], 'end'), stream([added('b', 4), end(9)]));
+    await follow(['b'], 2);
+    expect(told).toEqual(['added b@4']);
+  });
+
+  it('goes on from the last version when the server ends the watch, without delay', async () => {
+    server.then(stream([end(9), added('a', 11), bookmark(15)], 'end'), stream([added('b', 16)]));
+    await follow(['a', 'b'], 2);
+    expect(asked(1)).toMatchObject({ resourceVersion: '15' });
+    expect(clock.delays).toEqual([]);
+  });
+
+  it.each([
+    ['a reset', stream([end(9), added('a', 11)], 'reset')],
+    ['a cut inside an event', stream([end(9), added('a', 11), '{"type":"AD'], 'end')],
+    ['silence', stream([end(9), added('a', 11)])],
+    ['an ERROR 500', stream([end(9), added('a', 11), failure(500, 'InternalError')])],
+    ['an event without a version', stream([end(9), added('a', 11), { type: 'ADDED', object: {} }])],
+  ])('goes on from the last version after %s', async (_, broken) => {
+    server.then(broken, reset, status(429, 'TooManyRequests', {}, { 'retry-after': '1' }), stream([added('b', 16)]));
+    await follow(['a', 'b'], 4);
+    expect(asked(3)).toMatchObject({ resourceVersion: expect.stringMatching(/^(11|9)$/) });
+    expect(told).toEqual(['added a@11', 'added b@16']);
+  });
+
+  it.each([
+    ['the stream says so', stream([end(9), added('a', 11), failure(410, 'Expired')])],
+    ['the request is refused', stream([end(9), added('a', 11)], 'end')],
+  ])('lists anew after 410 (%s), and announces what vanished meanwhile', async (_, first) => {
+    server.then(first);
+    if (_.startsWith('the request')) server.then(status(410, 'Expired'));
+    server.then(stream([added('b', 20), end(30)]));
+    await follow(['b'], _.startsWith('the request') ? 3 : 2);
+    expect(told).toEqual(['added a@11', 'added b@20', 'deleted a@11']);
+  });
+
+  it('lists anew when the server was set back to an older state', async () => {
+    server.then(
+      stream([end(900), added('a', 911)], 'end'),
+      status(504, 'Timeout', {
+        details: { causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }] },
+      }),
+      stream([added('b', 20), end(30)]),
+    );
+    await follow(['b'], 3);
+  });
+
+  it('starts the list over when it grows too old between pages', async () => {
+    server.then(unserved, list(9, ['a'], 'more'), status(410, 'Expired'), list(12, ['b']), hang);
+    await follow(['b'], 5);
+  });
+
+  it('waits longer and longer while the server is away, up to 30 s', async () => {
+    server.then(...Array.from({ length: 8 }, () => status(500, 'InternalError')), stream([added('a', 3), end(9)]));
+    await follow(['a'], 9);
+    expect(clock.delays).toEqual([800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]);
+  });
+
+  it('says why it makes no progress, and until when it did', async () => {
+    server.then(...Array.from({ length: 30 }, () => status(403, 'Forbidden')));
+    running = watcher.run(stop.signal);
+    const before = watcher.heard;
+    await server.whenAsked(3);
+    expect(watcher.problem).toMatch(/watch widgets: 403 Forbidden/);
+    expect(watcher.heard).toBe(before);
+  });
+
+  it('does not hurry when the server ends every watch at once', async () => {
+    server.then(stream([end(9)], 'end'), stream([], 'end'), stream([], 'end'), stream([added('a', 11)]));
+    await follow(['a'], 4);
+    expect(clock.delays).toEqual([800, 1600]);
+  });
+
+  it('hands on deletions', async () => {
+    server.then(stream([added('a', 3), added('b', 4), end(9), deleted('a', 12)]));
+    await follow(['b'], 1);
+    expect(told.at(-1)).toBe('deleted a@3');
+  });
+});
