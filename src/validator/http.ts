@@ -64,10 +64,11 @@ export function createHttp(parts: HttpParts): FastifyInstance {
       ],
     };
   });
-  // A double colon is a literal one in a route.
-  http.post<{ Params: { name: string } }>('/v1/models/:name::predict', async (request, reply) => {
-    const model = parts.model(request.params.name);
-    if (model === undefined) return reply.code(404).send({ error: noSuchModel(request.params.name) });
+  http.post<{ Params: { call: string } }>('/v1/models/:call', async (request, reply) => {
+    const [, name = '', verb] = /^(.*?)(?::([a-z]*))?$/.exec(request.params.call) ?? [];
+    if (verb !== 'predict') return reply.code(404).send({ error: `Only POST /v1/models/${name}:predict is served.` });
+    const model = parts.model(name);
+    if (model === undefined) return reply.code(404).send({ error: noSuchModel(name) });
     if (model.unavailable !== undefined) return reply.code(503).send({ error: model.unavailable });
     const body = PredictRequest.safeParse(request.body);
     if (!body.success) {

@@ -155,7 +155,7 @@ export async function startValidator(options: ValidatorOptions): Promise<Running
     overlay,
     network: options.network,
     stakeKey: () => validators().find(({ peerId }) => peerId === overlay.peerId)?.stakeKey ?? '',
-    sign: (vote) => signer.sign(vote, signal),
+    sign: (vote) => signer.sign(vote),
     store,
     holdings,
     fetcher,
