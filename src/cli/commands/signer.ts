@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Io } from '../io.ts';
 import { podLogger } from './log.ts';
 
@@ -13,5 +14,13 @@ export interface SignerFlags {
 export async function signer(flags: SignerFlags, io: Io): Promise<void> {
   const log = podLogger('signer', flags.debug, io);
   const { startSigner } = await import('../../trust/index.ts');
-  await startSigner({ keyFile: flags.key, socket: flags.socket, stateDir: flags.stateDir, log, signal: io.signal });
+  const protectionDir = join(flags.stateDir, 'protection');
+  const running = await startSigner({
+    keyFile: flags.key,
+    socket: flags.socket,
+    protectionDir,
+    log,
+    signal: io.signal,
+  });
+  await running.closed;
 }
