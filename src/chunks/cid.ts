@@ -41,5 +41,5 @@ export function parseBlockCid(text: string): CID | undefined {
 }
 
 function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash('sha256').update(bytes).digest();
+  return new Uint8Array(createHash('sha256').update(bytes).digest());
 }

@@ -261,7 +261,7 @@ export class FetchRun {
         this.#drop(peer, 'wrong-bytes', error.message);
         return;
       }
-      this.#done(block);
+      if (!this.#done(block)) this.#duplicateBytes += bytes.byteLength; // it came from two while we wrote
     }
     for (const { cid, why, holders } of reply.refused) this.#refused(peer, cid.toString(), why, holders ?? []);
     for (const key of asked.keys())
@@ -286,8 +286,8 @@ export class FetchRun {
     this.#o.onOutcome(peer.id, why, detail);
   }
 
-  #done(block: Missing): void {
-    if (!this.#missing.delete(block.key)) return;
+  #done(block: Missing): boolean {
+    if (!this.#missing.delete(block.key)) return false;
     this.#lastProgress = this.#o.clock.now();
     for (const request of this.#requests)
       if (request.blocks.every(({ key }) => !this.#missing.has(key)) && request.blocks.includes(block)) {
@@ -295,6 +295,7 @@ export class FetchRun {
         if (!finishedItself) request.cancel.abort();
       }
     for (const index of block.indexes) this.#o.onChunk?.(index, block.cid);
+    return true;
   }
 }
 

@@ -1,0 +1,158 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import {
+  ChunkStore,
+  cidOf,
+  DAG_CBOR,
+  type Disk,
+  realDisk,
+  VolumeFullError,
+  WrongBytesError,
+} from '../../../src/chunks/index.ts';
+import { folder } from './fixtures.ts';
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const pathOf = (dir: string, cid: { toString(): string }): string =>
+  join(dir, 'blocks', cid.toString().slice(-2), cid.toString());
+
+describe('a chunk store', () => {
+  it('gives back what was put, under the CID of its bytes', async () => {
+    const store = await ChunkStore.open(await folder());
+    const cid = await store.put(bytes('a starling'));
+    expect(cid.equals(cidOf(bytes('a starling')))).toBe(true);
+    expect(await store.get(cid)).toEqual(Buffer.from('a starling'));
+    expect(store.has(cid)).toBe(true);
+    expect(store.usedBytes).toBe(10);
+  });
+
+  it('keeps manifests beside chunks', async () => {
+    const store = await ChunkStore.open(await folder());
+    const cid = await store.put(bytes('a manifest'), DAG_CBOR);
+    expect(cid.code).toBe(DAG_CBOR);
+    expect(await store.check(cid)).toBe(true);
+  });
+
+  it('writes nothing of bytes that are not what their CID says', async () => {
+    const dir = await folder();
+    const opened: string[] = [];
+    const fs: Disk = {
+      ...realDisk,
+      open: (path, flags) => {
+        opened.push(path);
+        return realDisk.open(path, flags);
+      },
+    };
+    const store = await ChunkStore.open(dir, { fs });
+    await expect(store.putVerified(cidOf(bytes('true')), bytes('lies'))).rejects.toThrow(WrongBytesError);
+    expect(opened).toEqual([]);
+    expect(store.list()).toEqual([]);
+  });
+
+  it('removes a file that was changed on disk and counts it as missing', async () => {
+    const dir = await folder();
+    const store = await ChunkStore.open(dir);
+    const onLost = vi.fn();
+    store.listen({ onLost });
+    const cid = await store.put(bytes('sound'));
+    await writeFile(pathOf(dir, cid), 'rotten');
+    expect(await store.get(cid)).toBeUndefined();
+    expect(store.has(cid)).toBe(false);
+    expect(store.usedBytes).toBe(0);
+    expect(onLost).toHaveBeenCalledExactlyOnceWith(cid, 'corrupt');
+    expect(await readdir(join(dir, 'blocks', cid.toString().slice(-2)))).toEqual([]);
+  });
+
+  it('takes a block again after it was lost', async () => {
+    const dir = await folder();
+    const store = await ChunkStore.open(dir);
+    const cid = await store.put(bytes('again'));
+    await writeFile(pathOf(dir, cid), '');
+    await store.get(cid);
+    await store.put(bytes('again'));
+    expect(await store.get(cid)).toEqual(Buffer.from('again'));
+  });
+
+  it('goes on from disk after a restart, and believes a file only once its bytes were checked', async () => {
+    const dir = await folder();
+    const first = await ChunkStore.open(dir);
+    const good = await first.put(bytes('good'));
+    const bad = await first.put(bytes('bad'));
+    await first.close();
+    await writeFile(pathOf(dir, bad), 'BAD');
+    const again = await ChunkStore.open(dir);
+    expect(again.has(good)).toBe(false);
+    expect(await again.verified).toEqual({ checked: 2, corrupt: 1 });
+    expect(again.list().map(String)).toEqual([good.toString()]);
+    expect(again.usedBytes).toBe(4);
+  });
+
+  it('can be asked for a block before the check after a restart has come to it', async () => {
+    const dir = await folder();
+    const first = await ChunkStore.open(dir);
+    const cid = await first.put(bytes('early'));
+    await first.close();
+    const again = await ChunkStore.open(dir);
+    expect(await again.check(cid)).toBe(true);
+    expect(again.has(cid)).toBe(true);
+  });
+
+  it('clears away what a crash left half written, and leaves files alone that are none of its own', async () => {
+    const dir = await folder();
+    await mkdir(join(dir, 'tmp'), { recursive: true });
+    await mkdir(join(dir, 'blocks', 'aa'), { recursive: true });
+    await writeFile(join(dir, 'tmp', 'half'), 'hal');
+    await writeFile(join(dir, 'blocks', 'aa', 'README'), 'mine');
+    const store = await ChunkStore.open(dir);
+    expect(await readdir(join(dir, 'tmp'))).toEqual([]);
+    expect(await readFile(join(dir, 'blocks', 'aa', 'README'), 'utf8')).toBe('mine');
+    expect(await store.verified).toEqual({ checked: 0, corrupt: 0 });
+  });
+
+  it.each(['ENOSPC', 'EDQUOT'])('says that the volume is full on %s, and leaves nothing behind', async (code) => {
+    const dir = await folder();
+    let full = true;
+    const fs: Disk = {
+      ...realDisk,
+      open: async (path, flags) => {
+        const file = await realDisk.open(path, flags);
+        const writeFile = async (data: Uint8Array): Promise<void> => {
+          await file.writeFile(full ? data.subarray(0, 1) : data);
+          if (full) throw Object.assign(new Error('no room'), { code });
+        };
+        return { writeFile, sync: () => file.sync(), close: () => file.close() };
+      },
+    };
+    const store = await ChunkStore.open(dir, { fs });
+    await expect(store.put(bytes('too much'))).rejects.toThrow(VolumeFullError);
+    expect(await readdir(join(dir, 'tmp'))).toEqual([]);
+    expect(store.usedBytes).toBe(0);
+    full = false;
+    expect(store.has(await store.put(bytes('too much')))).toBe(true);
+  });
+
+  it('holds its own limit, also against writes at the same time', async () => {
+    const store = await ChunkStore.open(await folder(), { maxBytes: 10 });
+    const results = await Promise.allSettled(['aaaa', 'bbbb', 'cccc', 'dddd'].map((text) => store.put(bytes(text))));
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
+    expect(store.usedBytes).toBe(8);
+  });
+
+  it('writes a block once when it is put many times at once', async () => {
+    const store = await ChunkStore.open(await folder());
+    const onHave = vi.fn();
+    store.listen({ onHave });
+    await Promise.all(Array.from({ length: 8 }, () => store.put(bytes('once'))));
+    expect(onHave).toHaveBeenCalledTimes(1);
+    expect(store.usedBytes).toBe(4);
+  });
+
+  it('deletes', async () => {
+    const store = await ChunkStore.open(await folder());
+    const cid = await store.put(bytes('gone'));
+    expect(await store.delete(cid)).toBe(true);
+    expect(await store.delete(cid)).toBe(false);
+    expect(await store.get(cid)).toBeUndefined();
+    expect(store.usedBytes).toBe(0);
+  });
+});
