@@ -37,7 +37,7 @@ export function encodeChecked<S extends z.ZodType>(
   schema: S,
   limit: { readonly what: string; readonly maxBytes: number },
 ): Uint8Array {
-  const bytes = dagCbor.encode(checked(value, schema, limit.what));
+  const bytes = plain(dagCbor.encode(checked(value, schema, limit.what)));
   if (bytes.byteLength > limit.maxBytes) {
     throw new MalformedMessageError(`${limit.what} has ${bytes.byteLength} bytes, ${limit.maxBytes} are allowed`);
   }

@@ -13,7 +13,7 @@ import {
   readableModels,
   rootShape,
 } from './charter-shapes.ts';
-import { decodeChecked, encodeChecked, MalformedMessageError, wordsOf } from './codec.ts';
+import { decodeChecked, encodeChecked, MalformedMessageError, plain, wordsOf } from './codec.ts';
 import { parseIdentity } from './identity.ts';
 import { maxCharterBytes } from './limits.ts';
 import { bytesUpTo } from './shapes.ts';
@@ -127,7 +127,8 @@ export async function openCharter(
  * @throws InvalidCharterError when it is larger
  */
 export function encodeSignedCharter(signed: SignedCharter): Uint8Array {
-  const bytes = dagCbor.encode({ root: signed.root, signature: signed.signature, blocks: [...signed.blocks] });
+  const { root, signature, blocks } = signed;
+  const bytes = plain(dagCbor.encode({ root, signature, blocks: [...blocks] }));
   if (bytes.byteLength > maxCharterBytes) {
     throw new InvalidCharterError('TooLarge', `it has ${bytes.byteLength} bytes, ${maxCharterBytes} are allowed`);
   }
