@@ -95,6 +95,8 @@ describe.runIf(helm.found)('the chart', () => {
     const objects = await template(path, { 'networkPolicy.validators.namespaces': ['default', 'birds'] });
     const policies = of(objects, 'NetworkPolicy').filter(({ metadata }) => metadata.name.endsWith('-validators'));
     expect(policies.map(({ metadata }) => metadata.namespace)).toEqual(['default', 'birds']);
+    const byDefault = of(await template(path), 'NetworkPolicy').map(({ metadata }) => metadata.namespace);
+    expect(byDefault).toEqual(expect.arrayContaining(['default', 'murmuration-system']));
     const operator = one(objects, 'Deployment').spec.template.metadata.labels;
     const [, operators] = policies[0]!.spec.ingress[0].from;
     expect(operators.namespaceSelector.matchLabels['kubernetes.io/metadata.name']).toBe('murmuration-system');
