@@ -59,6 +59,11 @@ export class Cluster {
     );
   }
 
+  /** Makes the namespace where it is missing; a test that is run again finds its own one. */
+  async ensureNamespace(): Promise<void> {
+    await this.apply(`{apiVersion: v1, kind: Namespace, metadata: {name: ${this.namespace}}}`);
+  }
+
   async get(kind: string, name: string): Promise<KubeObject | undefined> {
     const text = await this.kubectl('get', kind, name, '-o', 'json', '--ignore-not-found');
     return text.trim() === '' ? undefined : (JSON.parse(text) as KubeObject);
@@ -67,6 +72,11 @@ export class Cluster {
   async list(kind: string, selector = ''): Promise<readonly KubeObject[]> {
     const text = await this.kubectl('get', kind, '-o', 'json', ...(selector === '' ? [] : ['-l', selector]));
     return (JSON.parse(text) as { items: KubeObject[] }).items;
+  }
+
+  /** The operator's namespace. */
+  get system(): Cluster {
+    return this.in('murmuration-system');
   }
 
   /** `GET` of a pod's HTTP port through the API server. */
@@ -96,6 +106,9 @@ export class Cluster {
     return (JSON.parse(text) as { predictions: number[][] }).predictions;
   }
 }
+
+/** Selects what belongs to the operator. */
+export const OPERATOR = 'app.kubernetes.io/name=murmuration,app.kubernetes.io/component=operator';
 
 /** The part of a validator's GET /status that tests look at. */
 export interface ValidatorStatus {
