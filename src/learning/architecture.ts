@@ -60,6 +60,7 @@ export async function buildModel(
     class_name: spelledOut.class_name,
     config: seedInitializers(spelledOut.config, { next: seed }) as JsonObject,
   });
+  tryOnce(backend, model, columns);
   const output = model.outputs[0]?.shape ?? [];
   if (model.outputs.length !== 1 || output.length !== 2 || output[1] !== classes) {
     model.dispose();
@@ -111,9 +112,25 @@ async function load(backend: Backend, topology: JsonObject): Promise<LayersModel
     // The library changes the object it is given.
     return await backend.layers.models.modelFromJSON(structuredClone(topology) as never);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new ModelError(`architecture.layers do not make a model: ${why} Fix the layers.`, { cause: error });
+    throw misfit(error);
   }
+}
+
+/** Some layers (Reshape) find out only with data that their sizes do not fit. */
+function tryOnce({ core }: Backend, model: LayersModel, columns: number): void {
+  try {
+    core.tidy(() => {
+      model.apply(core.zeros([1, columns]), { training: false });
+    });
+  } catch (error) {
+    model.dispose();
+    throw misfit(error);
+  }
+}
+
+function misfit(error: unknown): ModelError {
+  const why = (error instanceof Error ? error.message : String(error)).replace(/[.\s]*$/, '.');
+  return new ModelError(`architecture.layers do not make a model: ${why} Fix the layers.`, { cause: error });
 }
 
 /** Gives every random initializer below `value` a seed of its own. */

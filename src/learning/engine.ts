@@ -7,6 +7,7 @@ import type { Evaluation, MergeOutcome, ModelInit, PartitionSlot, Snapshot } fro
 import type { Dataset } from './dataset.ts';
 import { BadInputError, ModelError } from './errors.ts';
 import { decodeFrame, encodeFrame } from './frame.ts';
+import { ProbeGate } from './gate.ts';
 import { allFinite, fromTensors, type Layout, layoutOf, toTensors } from './layout.ts';
 import { relativeDistance } from './merge.ts';
 import { type Random, seeded, seedOf, shuffle } from './random.ts';
@@ -48,6 +49,7 @@ export class Engine {
   readonly #optimizer: Optimizer;
   readonly #layout: Layout;
   readonly #strategy: Strategy;
+  readonly #gate: ProbeGate;
   readonly #random: Random;
   readonly #test: Sample;
   readonly #probe: Sample;
@@ -83,6 +85,7 @@ export class Engine {
     const rate = Number(learningRate);
     this.#optimizer = name === 'adam' ? backend.core.train.adam(rate) : backend.core.train.sgd(rate);
     this.#strategy = createStrategy(spec.learning);
+    this.#gate = new ProbeGate(shared.classes);
     // Validators of one model draw different mini-batches.
     this.#random = seeded(seedOf(`${uid}/${init.partition.index}/${init.resume?.age ?? 0}`));
 
@@ -159,15 +162,18 @@ export class Engine {
     const lossBefore = this.#measure(this.#live, this.#probe).loss;
     const lossAfter = this.#measure(received.flat, this.#probe).loss;
     const outcome = { age: this.#age, distance, lossBefore, lossAfter };
-    const limit = this.#lossLimit(lossBefore);
+    const own = { flat: this.#live, age: this.#age };
+    const share = this.#strategy.share(own, received);
+    const limit = this.#gate.limit(lossBefore, share);
+    // NaN and Infinity are above every limit.
     if (!(lossAfter <= limit)) {
       const found = `its loss on the shared probe is ${lossAfter.toPrecision(3)}, the limit is ${limit.toPrecision(3)}`;
       return { ...outcome, accepted: false, reason: `Message refused: ${found}.` };
     }
-    const { age, share } = this.#strategy.merge({ flat: this.#live, age: this.#age }, received);
-    this.#age = age;
+    this.#gate.accept(lossAfter, share);
+    this.#age = this.#strategy.merge(own, received);
     if (share >= TAKEOVER_SHARE) this.#average.restart(this.#live);
-    return { ...outcome, age, accepted: true };
+    return { ...outcome, age: this.#age, accepted: true };
   }
 
   evaluate(): Evaluation {
@@ -212,14 +218,6 @@ export class Engine {
 
   #partOf(slot: PartitionSlot): Rows {
     return partitionRows(this.#trainRows, this.#trainTable.labels, this.#init.model.spec.data.partition, slot).slice();
-  }
-
-  /**
-   * Greatest loss on the probe that a received model may have: far above what honest models show, even right after an
-   * update on one's own two labels, and below what poisoned ones (flipped signs, noise, scaled weights) have.
-   */
-  #lossLimit(ownLoss: number): number {
-    return Math.max(4 * Math.log(this.#classes), 2 * ownLoss);
   }
 
   /** Puts flat weights into the model's variables. */

@@ -15,8 +15,10 @@ export interface AgedWeights {
 export interface Strategy {
   /** The weights that go to a neighbour now. */
   outgoing(own: AgedWeights): AgedWeights;
-  /** Merges `received` into `own.flat`, in place. */
-  merge(own: AgedWeights, received: AgedWeights): { readonly age: number; readonly share: number };
+  /** How much of the merged model `received` would be, 0..1. */
+  share(own: AgedWeights, received: AgedWeights): number;
+  /** Merges `received` into `own.flat`, in place; gives the merged model's age. */
+  merge(own: AgedWeights, received: AgedWeights): number;
 }
 
 /** Gossip learning, Algorithm 1 (Ormandi, Hegedus, Jelasity 2013): whole models, merged by age; age is the maximum. */
@@ -31,10 +33,13 @@ export class GossipStrategy implements Strategy {
     return own;
   }
 
-  merge(own: AgedWeights, received: AgedWeights): { readonly age: number; readonly share: number } {
-    const share = mergeShare(this.#rule, own.age, received.age);
-    mergeInto(own.flat, received.flat, share);
-    return { age: Math.max(own.age, received.age), share };
+  share(own: AgedWeights, received: AgedWeights): number {
+    return mergeShare(this.#rule, own.age, received.age);
+  }
+
+  merge(own: AgedWeights, received: AgedWeights): number {
+    mergeInto(own.flat, received.flat, this.share(own, received));
+    return Math.max(own.age, received.age);
   }
 }
 

@@ -1,0 +1,77 @@
+import { readFileSync } from 'node:fs';
+import { ModelSpec } from '../../../src/api/index.ts';
+import { type Backend, loadBackend } from '../../../src/learning/backend.ts';
+import type { BackendName, PartitionSlot, Snapshot } from '../../../src/learning/contract.ts';
+import { type Dataset, parseCsv } from '../../../src/learning/dataset.ts';
+import { Engine } from '../../../src/learning/engine.ts';
+import { seeded } from '../../../src/learning/random.ts';
+import type { LearnableModelSpec } from '../../../src/learning/spec.ts';
+
+/** Bundled data sets, as stored. */
+export const DIGITS = readFileSync(new URL('../../../data/digits.csv.gz', import.meta.url));
+export const SPAMBASE = readFileSync(new URL('../../../data/spambase.csv.gz', import.meta.url));
+
+export const digits = (): Dataset => parseCsv(DIGITS, { file: 'digits.csv.gz', label: 'last', classes: 10 });
+
+/** A spec of the digits with changes, defaults filled in as the API server does. */
+export function digitsSpec(
+  changes: { data?: object; learning?: object; architecture?: object } = {},
+): LearnableModelSpec {
+  return ModelSpec.parse({
+    architecture: { preset: 'mlp', ...changes.architecture },
+    data: { source: { builtin: 'digits' }, classes: 10, scale: '16', ...changes.data },
+    learning: changes.learning ?? {},
+  });
+}
+
+let loaded: Promise<Backend> | undefined;
+
+/** The wasm backend, once a test file. */
+export function wasm(name: BackendName = 'wasm'): Promise<Backend> {
+  loaded ??= loadBackend(name, () => undefined);
+  return loaded;
+}
+
+export interface EngineOptions {
+  readonly spec?: LearnableModelSpec;
+  readonly uid?: string;
+  readonly partition?: PartitionSlot;
+  readonly data?: Uint8Array;
+  readonly ownData?: Uint8Array;
+  readonly resume?: Snapshot;
+}
+
+export async function engine(options: EngineOptions = {}): Promise<Engine> {
+  return Engine.create(await wasm(), {
+    model: { uid: options.uid ?? 'uid-1', name: 'digits', spec: options.spec ?? digitsSpec(), probeSeed: 7 },
+    partition: options.partition ?? { index: 0, of: 4 },
+    data: options.data ?? DIGITS,
+    ownData: options.ownData,
+    resume: options.resume,
+  });
+}
+
+export function fleet(of: number, options: EngineOptions = {}): Promise<Engine[]> {
+  return Promise.all(Array.from({ length: of }, (_, index) => engine({ ...options, partition: { index, of } })));
+}
+
+/**
+ * Gossips: in every exchange each validator, in turn, pushes its model to a random neighbour, which merges it and
+ * trains. Gives the number of refused messages.
+ */
+export function gossip(engines: readonly Engine[], exchanges: number, seed = 1): number {
+  const random = seeded(seed);
+  let refused = 0;
+  for (let exchange = 0; exchange < exchanges; exchange++) {
+    engines.forEach((sender, at) => {
+      const other = (at + 1 + Math.floor(random() * (engines.length - 1))) % engines.length;
+      const receiver = engines[other]!;
+      if (!receiver.merge(sender.message()).accepted) refused++;
+      receiver.update();
+    });
+  }
+  return refused;
+}
+
+export const leastAccuracy = (engines: readonly Engine[]): number =>
+  Math.min(...engines.map((each) => each.evaluate().accuracy));

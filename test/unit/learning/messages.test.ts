@@ -1,0 +1,125 @@
+import { decode, encode } from '@ipld/dag-cbor';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { packFloat32, packInt8, unpackFloat32, unpackInt8 } from '../../../src/learning/compression.ts';
+import { decodeFrame, encodeFrame, MAX_AGE, maxFrameBytes } from '../../../src/learning/frame.ts';
+import { layoutOf } from '../../../src/learning/layout.ts';
+
+const layout = layoutOf([
+  { name: '0_dense/kernel', shape: [2, 3] },
+  { name: '0_dense/bias', shape: [3] },
+]);
+const own = { flat: Float32Array.of(1, -2, 3, 0.5, 0, -0.25, 0, 0, 0), age: 17 };
+const float32 = fc.float({ noNaN: true, noDefaultInfinity: true });
+
+describe('int8', () => {
+  it('is off by at most half a step, for any weights', () => {
+    fc.assert(
+      fc.property(fc.float32Array({ noNaN: true, noDefaultInfinity: true }), (values) => {
+        const packed = packInt8(values);
+        const back = new Float32Array(values.length);
+        unpackInt8({ scale: packed.scale ?? 0, data: packed.data }, back);
+        // Half a step, and the rounding of float32 itself (2^-24 of a value).
+        const greatest = values.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+        const bound = (packed.scale ?? 0) / 2 + greatest * 2 ** -23 + 1e-45;
+        values.forEach((value, i) => {
+          expect(Math.abs(value - back[i]!)).toBeLessThanOrEqual(bound);
+        });
+      }),
+    );
+  });
+
+  it('takes a byte a weight; f32 takes four and loses nothing', () => {
+    fc.assert(
+      fc.property(fc.array(float32), (numbers) => {
+        const values = Float32Array.from(numbers);
+        expect(packInt8(values).data.length).toBe(values.length);
+        const back = new Float32Array(values.length);
+        unpackFloat32(packFloat32(values).data, back);
+        expect(back).toEqual(values);
+      }),
+    );
+  });
+});
+
+describe('a frame', () => {
+  it.each(['int8', 'f32'] as const)('brings age and weights over, %s', (codec) => {
+    const decoded = decodeFrame(encodeFrame('uid', own, layout, codec), 'uid', layout);
+    if (!decoded.isValid) throw new Error(decoded.reason);
+    expect(decoded.weights.age).toBe(17);
+    decoded.weights.flat.forEach((w, i) => {
+      expect(w).toBeCloseTo(own.flat[i]!, codec === 'f32' ? 7 : 1);
+    });
+  });
+
+  type Wire = { v: number; model: string; age: number; codec: string; tensors: Record<string, unknown>[] };
+  const changed = (change: (wire: Wire) => void): Uint8Array => {
+    const wire = decode<Wire>(encodeFrame('uid', own, layout, 'f32'));
+    change(wire);
+    return encode(wire);
+  };
+  const floats = (...values: number[]) => new Uint8Array(Float32Array.from(values).buffer);
+
+  it.each<[string, Uint8Array]>([
+    ['nothing', new Uint8Array()],
+    ['no CBOR', Uint8Array.of(255, 1, 2)],
+    ['half a frame', encodeFrame('uid', own, layout, 'int8').slice(0, 60)],
+    ['lists in lists in lists', new Uint8Array(900).fill(0x81)],
+    ['a string that claims 4 GiB', Uint8Array.of(0x7a, 255, 255, 255, 255, 1)],
+    ['a wrong root', encode([1, 2, 3])],
+    ['another version', changed((w) => Object.assign(w, { v: 2 }))],
+    ['another model', changed((w) => Object.assign(w, { model: 'other' }))],
+    ['an unknown field', changed((w) => Object.assign(w, { extra: true }))],
+    ['a negative age', changed((w) => Object.assign(w, { age: -1 }))],
+    ['half an update', changed((w) => Object.assign(w, { age: 1.5 }))],
+    ['an age nobody reaches', changed((w) => Object.assign(w, { age: MAX_AGE + 1 }))],
+    ['an unknown codec', changed((w) => Object.assign(w, { codec: 'f64' }))],
+    ['a missing tensor', changed((w) => w.tensors.pop())],
+    ['tensors in another order', changed((w) => w.tensors.reverse())],
+    ['another name', changed((w) => Object.assign(w.tensors[0]!, { name: 'x' }))],
+    ['another shape', changed((w) => Object.assign(w.tensors[0]!, { shape: [3, 2] }))],
+    ['too few bytes', changed((w) => Object.assign(w.tensors[1]!, { data: floats(1, 2) }))],
+    ['too many bytes', changed((w) => Object.assign(w.tensors[1]!, { data: floats(1, 2, 3, 4) }))],
+    ['NaN', changed((w) => Object.assign(w.tensors[1]!, { data: floats(1, Number.NaN, 3) }))],
+    ['Infinity', changed((w) => Object.assign(w.tensors[1]!, { data: floats(1, Number.POSITIVE_INFINITY, 3) }))],
+    ['text for bytes', changed((w) => Object.assign(w.tensors[1]!, { data: 'abc' }))],
+    ['more bytes than any frame has', new Uint8Array(maxFrameBytes(layout) + 1)],
+    [
+      'int8 whose scale overflows',
+      encode({
+        ...decode<Wire>(encodeFrame('uid', own, layout, 'int8')),
+        tensors: decode<Wire>(encodeFrame('uid', own, layout, 'int8')).tensors.map((t) => ({ ...t, scale: 1e300 })),
+      }),
+    ],
+    [
+      'int8 without a scale',
+      encode({
+        ...decode<Wire>(encodeFrame('uid', own, layout, 'int8')),
+        tensors: decode<Wire>(encodeFrame('uid', own, layout, 'int8')).tensors.map(({ scale: _, ...t }) => t),
+      }),
+    ],
+  ])('with %s is refused with a sentence', (_, bytes) => {
+    const decoded = decodeFrame(bytes, 'uid', layout);
+    expect(decoded).toMatchObject({ isValid: false, reason: expect.stringMatching(/^Message refused: .*\.$/s) });
+  });
+
+  it('of any bytes at all is refused, never thrown', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+        expect(decodeFrame(bytes, 'uid', layout).isValid).toBe(false);
+      }),
+    );
+  });
+
+  it('with any one byte changed is refused or still finite', () => {
+    const good = encodeFrame('uid', own, layout, 'f32');
+    fc.assert(
+      fc.property(fc.nat(good.length - 1), fc.integer({ min: 1, max: 255 }), (at, by) => {
+        const bad = good.slice();
+        bad[at] = bad[at]! ^ by;
+        const decoded = decodeFrame(bad, 'uid', layout);
+        if (decoded.isValid) expect(decoded.weights.flat.every(Number.isFinite)).toBe(true);
+      }),
+    );
+  });
+});
