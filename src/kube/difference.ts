@@ -5,7 +5,7 @@ import { sameQuantity } from './quantity.ts';
  *
  * Only what `desired` says is compared: defaults and other managers' fields are none of our business. Lists of objects
  * are compared as sets of items, each of which must be there (an admission webhook may add more); lists of scalars as they
- * are. A quantity equals another form of itself. An empty map or list equals an absent one.
+ * are. A quantity equals another form of itself. An empty map, list or text equals an absent one.
  *
  * @returns the path of the first field that differs, such as `spec.containers[0].image`; `undefined` when nothing does.
  */
@@ -25,6 +25,17 @@ const quantityParents = new Set([
   'allocatedResources',
 ]);
 const quantityFields = new Set(['sizeLimit', 'divisor']);
+/** Maps of a person's own: there an empty text is a value. Elsewhere the server leaves it out. */
+const textMaps = new Set([
+  'data',
+  'binaryData',
+  'labels',
+  'annotations',
+  'matchLabels',
+  'nodeSelector',
+  'selector',
+  'parameters',
+]);
 /** Lists of scalars that are sets: others may add to them. */
 const scalarSets = new Set(['metadata.finalizers']);
 
@@ -37,6 +48,7 @@ function compare(desired: unknown, live: unknown, path: string, quantity: boolea
     const parent = path.slice(path.lastIndexOf('.') + 1);
     for (const [field, value] of Object.entries(desired)) {
       const below = path === '' ? field : `${path}.${field}`;
+      if (value === '' && live[field] === undefined && !textMaps.has(parent)) continue;
       const found = compare(value, live[field], below, quantityParents.has(parent) || quantityFields.has(field));
       if (found !== undefined) return found;
     }

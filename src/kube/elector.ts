@@ -121,8 +121,9 @@ export class Elector {
   async #attempt(signal: AbortSignal): Promise<boolean> {
     const { client, clock, log, lease: key, identity, fence, leaseMs = 15_000, renewMs = 10_000 } = this.#init;
     const started = clock.monotonic();
-    // A hanging connection must leave time for another try.
-    const call = { signal, deadlineMs: renewMs / 3 };
+    // A hanging connection must leave time for another try, and must not hide that the time is over.
+    const left = this.#leading ? Math.max(1, fence.remainingMs()) : renewMs;
+    const call = { signal, deadlineMs: Math.min(left, renewMs / 3) };
     try {
       // While we hold it, the copy we wrote is the newest one, or we get a Conflict and look.
       if (!this.#holds()) this.#saw(await client.find(Lease, key, call));

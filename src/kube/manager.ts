@@ -163,9 +163,9 @@ export class Manager {
     return this;
   }
 
-  /** Whether the controllers of this process run. */
+  /** Whether the controllers of this process run and may write. */
   get leading(): boolean {
-    return this.#leading;
+    return this.#leading && (this.#fence ?? open).remainingMs() > 0;
   }
 
   /** The identity of who holds the lease, as last seen. */

@@ -44,7 +44,7 @@ describe('the client', () => {
   });
 
   it('speaks of kinds by group, version and plural, with its token, over few connections', async () => {
-    server.then(json(200, {}), json(200, {}), json(200, {}));
+    server.play(json(200, {}), json(200, {}), json(200, {}));
     await client.get(Pod, key);
     await client.get(Widget, key);
     await client.raw('/version');
@@ -54,13 +54,13 @@ describe('the client', () => {
       '/version',
     ]);
     expect(server.asked[0]?.headers.authorization).toBe('Bearer secret');
-    server.then(...Array.from({ length: 20 }, () => json(200, {})));
+    server.play(...Array.from({ length: 20 }, () => json(200, {})));
     for (let call = 0; call < 20; call += 1) await client.raw('/version');
     expect(server.connections).toBeLessThanOrEqual(2);
   });
 
   it('returns unknown fields as they are', async () => {
-    server.then(json(200, { spec: { 'x-kubernetes-odd': true, port: '80%' } }));
+    server.play(json(200, { spec: { 'x-kubernetes-odd': true, port: '80%' } }));
     expect(await client.get(Pod, key)).toEqual({ spec: { 'x-kubernetes-odd': true, port: '80%' } });
   });
 
@@ -73,7 +73,7 @@ describe('the client', () => {
   ])(
     'throws a class of its own for %i %s, which says what was tried and what the server said',
     async (code, reason, type) => {
-      server.then(status(code, reason));
+      server.play(status(code, reason));
       const error = await client.create(ConfigMap, config).catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(type);
       expect((error as Error).message).toBe(`create ConfigMap ns/a: ${code} ${reason}: it is ${reason}`);
@@ -81,12 +81,12 @@ describe('the client', () => {
   );
 
   it('finds nothing where there is nothing', async () => {
-    server.then(status(404, 'NotFound'));
+    server.play(status(404, 'NotFound'));
     expect(await client.find(ConfigMap, key)).toBeUndefined();
   });
 
   it('waits as Retry-After says, also for a create', async () => {
-    server.then(
+    server.play(
       status(429, 'TooManyRequests', {}, { 'retry-after': '0' }),
       status(503, 'ServiceUnavailable', {}, { 'retry-after': '0' }),
       json(201, config),
@@ -96,30 +96,30 @@ describe('the client', () => {
   });
 
   it('gives up after its attempts', async () => {
-    server.then(...Array.from({ length: 9 }, () => status(429, 'TooManyRequests', {}, { 'retry-after': '0' })));
+    server.play(...Array.from({ length: 9 }, () => status(429, 'TooManyRequests', {}, { 'retry-after': '0' })));
     await expect(client.get(Pod, key)).rejects.toThrow(TooManyRequests);
     expect(server.asked).toHaveLength(5);
   });
 
   it('repeats what is harmless after a reset', async () => {
-    server.then(reset, json(200, config));
+    server.play(reset, json(200, config));
     await client.apply(ConfigMap, config, { fieldManager: 'me' });
     expect(server.asked.map(({ url }) => url.search)).toEqual(Array(2).fill('?fieldManager=me&force=true'));
   });
 
   it('does not repeat a create that may have happened', async () => {
-    server.then(reset, json(201, config));
+    server.play(reset, json(201, config));
     await expect(client.create(ConfigMap, config)).rejects.toThrow(ConnectionFailed);
     expect(server.asked).toHaveLength(1);
   });
 
   it('ends a call that hangs at its deadline', async () => {
-    server.then(hang);
+    server.play(hang);
     await expect(client.get(Pod, key, { deadlineMs: 60 })).rejects.toThrow(DeadlineExceeded);
   });
 
   it('ends a call by its signal, also while it waits to repeat it', async () => {
-    server.then(status(429, 'TooManyRequests', {}, { 'retry-after': '60' }));
+    server.play(status(429, 'TooManyRequests', {}, { 'retry-after': '60' }));
     const stop = new AbortController();
     const call = client.get(Pod, key, { signal: stop.signal });
     await server.whenAsked(1);
@@ -133,7 +133,7 @@ describe('the client', () => {
         metadata: { resourceVersion: '7', continue: next },
         items: names.map((name) => ({ metadata: { name } })),
       });
-    server.then(page(['a'], 'more'), status(410, 'Expired'), page(['a'], 'more'), page(['b'], ''));
+    server.play(page(['a'], 'more'), status(410, 'Expired'), page(['a'], 'more'), page(['b'], ''));
     const list = await client.list(Pod, { namespace: 'ns', selector: { labels: { app: 'x' } } });
     expect(list.resourceVersion).toBe('7');
     expect(list.items.map((item) => [item.kind, item.metadata.name])).toEqual([
@@ -144,7 +144,7 @@ describe('the client', () => {
   });
 
   it('locks a status patch on the version that was read', async () => {
-    server.then(json(200, widget('a', 5)));
+    server.play(json(200, widget('a', 5)));
     await client.patchStatus(Widget, key, { ready: true }, { resourceVersion: '4' });
     const [asked] = server.asked;
     expect(asked?.url.pathname).toBe('/apis/test.dev/v1/namespaces/ns/widgets/a/status');
@@ -155,7 +155,7 @@ describe('the client', () => {
   it('deletes only the object it means, and tells what became of it', async () => {
     const written: Written[] = [];
     const telling = client.with({ onWritten: (one) => written.push(one) });
-    server.then(
+    server.play(
       json(200, { kind: 'Status', status: 'Success', details: { uid: 'u1' } }),
       json(200, {
         ...widget('b', 6),
@@ -170,7 +170,7 @@ describe('the client', () => {
 
   it('sends no write through a closed fence, but reads', async () => {
     const fenced = client.with({ fence: new LeaseFence(systemClock) });
-    server.then(json(200, {}));
+    server.play(json(200, {}));
     await expect(fenced.apply(ConfigMap, config, { fieldManager: 'me' })).rejects.toThrow(FencedOff);
     await expect(fenced.delete(ConfigMap, key)).rejects.toThrow(FencedOff);
     await expect(fenced.scale(ConfigMap, key, 3)).rejects.toThrow(FencedOff);
@@ -183,12 +183,12 @@ describe('the client', () => {
   it('cuts a write off when the fence closes', async () => {
     const fence = new LeaseFence(systemClock);
     fence.allowUntil(systemClock.monotonic() + 60);
-    server.then(hang);
+    server.play(hang);
     await expect(client.with({ fence }).create(ConfigMap, config)).rejects.toThrow(/cut off/);
   });
 
   it('refuses an answer that is too long or no JSON', async () => {
-    server.then(json(200, { long: 'x'.repeat(2000) }), (_, response) => response.end('<html>'));
+    server.play(json(200, { long: 'x'.repeat(2000) }), (_, response) => response.end('<html>'));
     await expect(client.with({ maxAnswerBytes: 1000 }).get(Pod, key)).rejects.toThrow(BadAnswer);
     await expect(client.get(Pod, key)).rejects.toThrow(/no JSON: <html>/);
   });
@@ -213,7 +213,7 @@ describe('the client', () => {
 
     it('yields events also when they come in pieces', async () => {
       const text = `${JSON.stringify(event('a', 1))}\n${JSON.stringify(event('\u00e4\u20ac', 2))}\n`;
-      server.then((_, response) => {
+      server.play((_, response) => {
         const bytes = Buffer.from(text);
         let at = 0;
         const next = () => {
@@ -227,22 +227,22 @@ describe('the client', () => {
     });
 
     it('takes a stream cut inside an event for broken', async () => {
-      server.then(stream([event('a', 1), '{"type":"ADDED","obj'], 'end'));
+      server.play(stream([event('a', 1), '{"type":"ADDED","obj'], 'end'));
       await expect(client.watch(Widget, options).then(read)).rejects.toThrow(/ended inside an event/);
     });
 
     it('gives up a silent connection', async () => {
-      server.then(stream([event('a', 1)]));
+      server.play(stream([event('a', 1)]));
       await expect(client.watch(Widget, { ...options, idleMs: 60 }).then(read)).rejects.toThrow(/taken for dead/);
     });
 
     it('gives up a server that never answers', async () => {
-      server.then(hang);
+      server.play(hang);
       await expect(client.watch(Widget, { ...options, idleMs: 60 })).rejects.toThrow(/taken for dead/);
     });
 
     it('can be ended before it is answered', async () => {
-      server.then(hang);
+      server.play(hang);
       const stop = new AbortController();
       const opening = client.watch(Widget, { ...options, signal: stop.signal });
       await server.whenAsked(1);
@@ -251,14 +251,14 @@ describe('the client', () => {
     });
 
     it('leaves nothing open when it is ended before anyone reads it', async () => {
-      server.then(stream([event('a', 1)]));
+      server.play(stream([event('a', 1)]));
       const events = await client.watch(Widget, options);
       await events[Symbol.asyncIterator]().return?.();
       await expect.poll(() => server.connections, { timeout: 2000 }).toBe(0);
     });
 
     it('refuses an event that is too long', async () => {
-      server.then(stream([{ type: 'ADDED', object: { long: 'x'.repeat(5000) } }]));
+      server.play(stream([{ type: 'ADDED', object: { long: 'x'.repeat(5000) } }]));
       await expect(client.with({ maxEventBytes: 1000 }).watch(Widget, options).then(read)).rejects.toThrow(
         /more than 1000 bytes/,
       );

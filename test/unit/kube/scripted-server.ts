@@ -50,7 +50,7 @@ export class ScriptedServer {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
   }
 
-  then(...acts: Act[]): this {
+  play(...acts: Act[]): this {
     this.#acts.push(...acts);
     return this;
   }

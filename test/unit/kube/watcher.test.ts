@@ -101,7 +101,7 @@ describe('the watcher', () => {
   const asked = (at: number) => Object.fromEntries(server.asked[at]?.url.searchParams ?? []);
 
   it('takes the list from the watch where it is served', async () => {
-    server.then(stream([added('a', 3), added('b', 4), end(9), modified('a', 11)]));
+    server.play(stream([added('a', 3), added('b', 4), end(9), modified('a', 11)]));
     await follow(['a', 'b'], 1);
     expect(told).toEqual(['added a@3', 'added b@4', 'updated a@11']);
     expect(asked(0)).toMatchObject({
@@ -114,20 +114,20 @@ describe('the watcher', () => {
   });
 
   it('lists page by page where it is not, then watches from there', async () => {
-    server.then(unserved, list(9, ['a'], 'more'), list(9, ['b']), stream([added('c', 12)]));
+    server.play(unserved, list(9, ['a'], 'more'), list(9, ['b']), stream([added('c', 12)]));
     await follow(['a', 'b', 'c'], 4);
     expect(asked(2)).toMatchObject({ continue: 'more' });
     expect(asked(3)).toMatchObject({ resourceVersion: '9' });
   });
 
   it('shows nothing of a list that broke off', async () => {
-    server.then(stream([added('a', 3)], 'end'), stream([added('b', 4), end(9)]));
+    server.play(stream([added('a', 3)], 'end'), stream([added('b', 4), end(9)]));
     await follow(['b'], 2);
     expect(told).toEqual(['added b@4']);
   });
 
   it('goes on from the last version when the server ends the watch, without delay', async () => {
-    server.then(stream([end(9), added('a', 11), bookmark(15)], 'end'), stream([added('b', 16)]));
+    server.play(stream([end(9), added('a', 11), bookmark(15)], 'end'), stream([added('b', 16)]));
     await follow(['a', 'b'], 2);
     expect(asked(1)).toMatchObject({ resourceVersion: '15' });
     expect(clock.delays).toEqual([]);
@@ -140,7 +140,7 @@ describe('the watcher', () => {
     ['an ERROR 500', stream([end(9), added('a', 11), failure(500, 'InternalError')])],
     ['an event without a version', stream([end(9), added('a', 11), { type: 'ADDED', object: {} }])],
   ])('goes on from the last version after %s', async (_, broken) => {
-    server.then(broken, reset, status(429, 'TooManyRequests', {}, { 'retry-after': '1' }), stream([added('b', 16)]));
+    server.play(broken, reset, status(429, 'TooManyRequests', {}, { 'retry-after': '1' }), stream([added('b', 16)]));
     await follow(['a', 'b'], 4);
     expect(asked(3)).toMatchObject({ resourceVersion: expect.stringMatching(/^(11|9)$/) });
     expect(told).toEqual(['added a@11', 'added b@16']);
@@ -150,15 +150,15 @@ describe('the watcher', () => {
     ['the stream says so', stream([end(9), added('a', 11), failure(410, 'Expired')])],
     ['the request is refused', stream([end(9), added('a', 11)], 'end')],
   ])('lists anew after 410 (%s), and announces what vanished meanwhile', async (_, first) => {
-    server.then(first);
-    if (_.startsWith('the request')) server.then(status(410, 'Expired'));
-    server.then(stream([added('b', 20), end(30)]));
+    server.play(first);
+    if (_.startsWith('the request')) server.play(status(410, 'Expired'));
+    server.play(stream([added('b', 20), end(30)]));
     await follow(['b'], _.startsWith('the request') ? 3 : 2);
     expect(told).toEqual(['added a@11', 'added b@20', 'deleted a@11']);
   });
 
   it('lists anew when the server was set back to an older state', async () => {
-    server.then(
+    server.play(
       stream([end(900), added('a', 911)], 'end'),
       status(504, 'Timeout', {
         details: { causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }] },
@@ -169,18 +169,18 @@ describe('the watcher', () => {
   });
 
   it('starts the list over when it grows too old between pages', async () => {
-    server.then(unserved, list(9, ['a'], 'more'), status(410, 'Expired'), list(12, ['b']), hang);
+    server.play(unserved, list(9, ['a'], 'more'), status(410, 'Expired'), list(12, ['b']), hang);
     await follow(['b'], 5);
   });
 
   it('waits longer and longer while the server is away, up to 30 s', async () => {
-    server.then(...Array.from({ length: 8 }, () => status(500, 'InternalError')), stream([added('a', 3), end(9)]));
+    server.play(...Array.from({ length: 8 }, () => status(500, 'InternalError')), stream([added('a', 3), end(9)]));
     await follow(['a'], 9);
     expect(clock.delays).toEqual([800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]);
   });
 
   it('says why it makes no progress, and until when it did', async () => {
-    server.then(...Array.from({ length: 30 }, () => status(403, 'Forbidden')));
+    server.play(...Array.from({ length: 30 }, () => status(403, 'Forbidden')));
     running = watcher.run(stop.signal);
     const before = watcher.heard;
     await server.whenAsked(3);
@@ -189,13 +189,13 @@ describe('the watcher', () => {
   });
 
   it('does not hurry when the server ends every watch at once', async () => {
-    server.then(stream([end(9)], 'end'), stream([], 'end'), stream([], 'end'), stream([added('a', 11)]));
+    server.play(stream([end(9)], 'end'), stream([], 'end'), stream([], 'end'), stream([added('a', 11)]));
     await follow(['a'], 4);
     expect(clock.delays).toEqual([800, 1600]);
   });
 
   it('hands on deletions', async () => {
-    server.then(stream([added('a', 3), added('b', 4), end(9), deleted('a', 12)]));
+    server.play(stream([added('a', 3), added('b', 4), end(9), deleted('a', 12)]));
     await follow(['b'], 1);
     expect(told.at(-1)).toBe('deleted a@3');
   });
