@@ -56,6 +56,7 @@ COPY tools/image/trim.sh /usr/local/bin/
 RUN trim.sh node_modules
 
 FROM murmuration AS murmuration-tensorflow
+ENV TF_CPP_MIN_LOG_LEVEL=2
 COPY --from=tensorflow-addon /app/node_modules node_modules
 
 FROM addon-tools AS gpu-addon
@@ -78,7 +79,7 @@ RUN python3 -m pip download --only-binary=:all: --python-version 311 --platform 
 FROM murmuration AS murmuration-gpu
 COPY --from=cuda /cuda/lib /usr/local/cuda/lib
 COPY --from=gpu-addon /app/node_modules node_modules
-ENV LD_LIBRARY_PATH=/usr/local/cuda/lib NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+ENV LD_LIBRARY_PATH=/usr/local/cuda/lib TF_CPP_MIN_LOG_LEVEL=2 NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 
 # What `docker build .` makes when no target is named.
 FROM murmuration

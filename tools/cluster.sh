@@ -73,11 +73,11 @@ create() {
   image=$("$TOOLS/node-image.sh")
   config > "$CACHE/kind-$cluster.yaml"
   patiently "creating kind cluster \"$cluster\" of three nodes" "$CACHE/log/kind-$cluster.log" \
-    kind create cluster --name "$cluster" --image "$image" --config "$CACHE/kind-$cluster.yaml" --wait 120s ||
+    kind create cluster --name "$cluster" --image "$image" --config "$CACHE/kind-$cluster.yaml" --wait 180s ||
     { kind delete cluster --name "$cluster" > /dev/null 2>&1 || true
       die "kind could not create the cluster \"$cluster\" from $image." "Run it again; if that does not help, read $CACHE/log/kind-$cluster.log"; }
   patiently "waiting for the cluster's own pods" "$CACHE/log/kind-$cluster-pods.log" \
-    kubectl wait --for=condition=Ready nodes,pods --all --all-namespaces --timeout=120s ||
+    kubectl wait --for=condition=Ready nodes,pods --all --all-namespaces --timeout=180s ||
     die "Pods of cluster \"$cluster\" did not get ready:" "$(kubectl get pods -A | grep -v Running)"
 }
 

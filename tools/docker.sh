@@ -42,6 +42,10 @@ start() {
       "Start Docker, or join the docker group, or use a cluster you have: CLUSTER=current make up"
   fi
   install_docker
+  if answers; then # where systemd runs, the package has started its service
+    echo present
+    return
+  fi
   if [[ -f $pidfile ]] && ! ours; then rm -f "$pidfile"; fi # left by a daemon that was killed
   local runtime=() pid begun
   if ! has_sys_resource; then

@@ -53,6 +53,8 @@ build() {
     tail -n 25 "$log" >&2
     die "docker build of target $target failed after $(since "$start"); whole log: $log"
   fi
+  # images of earlier sources; a cluster holds its own copies
+  docker image prune --all --force --filter label=dev.murmuration.target --filter until=24h > /dev/null || true
   say "built image $tag in $(since "$start")"
 }
 

@@ -39,6 +39,9 @@ build() {
   mv "$file.part" "$file"
   rm -rf "$work"
   sweep "$file" 'kind-node-*'
+  # older generations in the daemon, and names of steps; what is in use stays
+  docker images --format '{{.Repository}}:{{.Tag}}' | grep -E '^murmuration/kind-(node|base):' | grep -vxF "$built" |
+    xargs -r docker rmi > /dev/null 2>&1 || true
   say "built the node image in $(since "$begun")"
 }
 
