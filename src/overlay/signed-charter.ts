@@ -79,7 +79,7 @@ export async function signCharter(charter: Charter, authorityKey: Uint8Array): P
       rootShape,
       { what: 'charter root', maxBytes: maxRootBytes },
     );
-    const signature = await privateKey.sign(signedBytes(root));
+    const signature = plain(await privateKey.sign(signedBytes(root)));
     const signed = { root, signature, blocks: await distinct([members, models, placements]) };
     encodeSignedCharter(signed);
     return signed;
