@@ -1,0 +1,107 @@
+import { LABELS, type ValidatorFleetStatus } from '../../api/index.ts';
+import {
+  Controller,
+  controllerOf,
+  Namespace,
+  Pod,
+  type ReconcileContext,
+  type ReconcileResult,
+} from '../../kube/index.ts';
+import { Model, ValidatorFleet, ValidatorNode } from '../kinds.ts';
+import { plannedPodHash } from '../node/children/pod.ts';
+import { type Parts, paced } from '../parts.ts';
+import { perform } from '../perform.ts';
+import { StatusWriter, transitions } from '../status-writer.ts';
+import { keysOf, look, watched } from '../watched.ts';
+import { type FleetWorld, planFleet } from './plan.ts';
+import { fleetStatus } from './status.ts';
+
+/** Changes of many validators are looked at together. ms */
+const PACE_MS = 200;
+const RETRY_MS = 10_000;
+
+/** ValidatorFleet: its ValidatorNodes; the one writer of its status. */
+export function fleetController(parts: Parts): Controller<ValidatorFleet> {
+  const writer = new StatusWriter<ValidatorFleet, ValidatorFleetStatus>(
+    ({ replicas, readyReplicas, updatedReplicas, currentVersion, targetVersion }) => [
+      replicas,
+      readyReplicas,
+      updatedReplicas,
+      currentVersion,
+      targetVersion,
+    ],
+    (_, before, next) => transitions(['Ready', 'Converged'], before?.conditions, next.conditions),
+  );
+  return new Controller(ValidatorFleet)
+    .owns(ValidatorNode, watched.nodes)
+    .watches(
+      Pod,
+      ({ metadata }) => {
+        const fleet = metadata.labels?.[LABELS.fleet];
+        return fleet === undefined ? [] : [{ namespace: metadata.namespace ?? '', name: fleet }];
+      },
+      watched.pods,
+    )
+    .watches(
+      Model,
+      ({ metadata, spec }, stores) =>
+        keysOf(
+          stores
+            .of(ValidatorFleet)
+            .list(metadata.namespace)
+            .filter((fleet) => fleet.spec.template.spec.network === spec.network),
+        ),
+      watched.models,
+    )
+    .reads(Namespace)
+    .run(paced(PACE_MS, parts.now, (context) => reconcileFleet(context, parts, writer)));
+}
+
+async function reconcileFleet(
+  context: ReconcileContext,
+  parts: Parts,
+  writer: StatusWriter<ValidatorFleet, ValidatorFleetStatus>,
+): Promise<ReconcileResult> {
+  const world = observeFleet(context, parts);
+  if (world === undefined) return {};
+  const actions = planFleet(world);
+  for (const { do: what, object } of actions.filter((action) => action.do === 'apply')) {
+    context.log.debug({ node: object.metadata.name, what }, 'a validator is brought in step with its fleet');
+  }
+  const refused = await perform(context, actions);
+  const after = actions.length === 0 ? world : observeFleet(context, parts);
+  if (after === undefined) return {};
+  const status = fleetStatus(after);
+  const afterMs = await writer.write(context, after.fleet, status, parts.now());
+  parts.metrics.observeFleet(after.fleet, status);
+  if (refused.length > 0) {
+    const [why = ''] = refused;
+    context.events.record(after.fleet, { type: 'Warning', reason: 'Forbidden', action: 'Apply', note: why });
+    return { requeueAfterMs: RETRY_MS };
+  }
+  return afterMs === undefined ? {} : { requeueAfterMs: afterMs };
+}
+
+/** Reads all that is known of one fleet; undefined where it is gone. */
+function observeFleet({ stores, key }: ReconcileContext, parts: Parts): FleetWorld | undefined {
+  const fleet = stores.of(ValidatorFleet).get(key);
+  if (fleet === undefined) return undefined;
+  const { namespace } = key;
+  const nodes = stores.of(ValidatorNode);
+  const mine = nodes.byOwner(fleet.metadata.uid).filter((node) => controllerOf(node)?.uid === fleet.metadata.uid);
+  const ours = new Set(mine.map(({ metadata }) => metadata.name));
+  const prefix = `${fleet.metadata.name}-`;
+  const taken = nodes
+    .list(namespace)
+    .map(({ metadata }) => metadata.name)
+    .filter((name) => name.startsWith(prefix) && !ours.has(name));
+  const setting = parts.settings.of(stores, namespace, fleet.spec.template.spec.network);
+  return {
+    fleet,
+    now: parts.now(),
+    namespaceTerminating: look.isTerminating(stores, namespace),
+    members: mine.map((node) => ({ node, pod: stores.of(Pod).get({ namespace, name: node.metadata.name }) })),
+    taken: new Set(taken),
+    podHash: (node) => (setting === undefined ? undefined : plannedPodHash(node, setting)),
+  };
+}

@@ -1,0 +1,85 @@
+import type { ModelStatus } from '../../api/index.ts';
+import {
+  Controller,
+  type EventNote,
+  Namespace,
+  type ReconcileContext,
+  type ReconcileResult,
+} from '../../kube/index.ts';
+import { Model, ModelShard, ValidatorNode } from '../kinds.ts';
+import { type Parts, paced } from '../parts.ts';
+import { perform } from '../perform.ts';
+import { StatusWriter, transitions } from '../status-writer.ts';
+import { keysOf, look, watched } from '../watched.ts';
+import { planModel } from './plan.ts';
+import { type ModelWorld, modelStatus } from './status.ts';
+
+const PACE_MS = 500;
+
+/** Model: its ModelShards; the one writer of its status. */
+export function modelController(parts: Parts): Controller<Model> {
+  const writer = new StatusWriter<Model, ModelStatus>(
+    ({ version, shards }) => [version?.cid, shards],
+    (_, before, next) => [
+      ...transitions(['Ready', 'Learning', 'Converged', 'Replicated'], before?.conditions, next.conditions),
+      ...certified(before, next),
+    ],
+  );
+  return new Controller(Model, watched.models)
+    .watches(
+      ModelShard,
+      ({ metadata, spec }) => [{ namespace: metadata.namespace ?? '', name: spec.modelRef.name }],
+      watched.shards,
+    )
+    .watches(
+      ValidatorNode,
+      ({ metadata, spec }, stores) => keysOf(look.modelsOf(stores, metadata.namespace ?? '', spec.network)),
+      watched.nodes,
+    )
+    .reads(Namespace)
+    .on(parts.view.models)
+    .run(paced(PACE_MS, parts.now, (context) => reconcileModel(context, parts, writer)));
+}
+
+function certified(before: ModelStatus | undefined, next: ModelStatus): readonly EventNote[] {
+  const { version } = next;
+  if (version === undefined || before?.version?.cid === version.cid) return [];
+  const note = `Version ${version.short} at ${version.age} updates is certified by ${version.certifiedBy ?? 'a quorum'}.`;
+  return [{ type: 'Normal', reason: 'Certified', action: 'Certify', note }];
+}
+
+async function reconcileModel(
+  context: ReconcileContext,
+  parts: Parts,
+  writer: StatusWriter<Model, ModelStatus>,
+): Promise<ReconcileResult> {
+  const { stores, key } = context;
+  const model = stores.of(Model).get(key);
+  if (model === undefined) return {};
+  const { namespace } = key;
+  const namespaceTerminating = look.isTerminating(stores, namespace);
+  const shards = (): ReturnType<typeof look.shardsOf> => look.shardsOf(stores, namespace, key.name);
+  const refused = await perform(context, planModel({ model, shards: shards(), namespaceTerminating }));
+  const overlay = `${namespace}/${model.spec.network}`;
+  const world: ModelWorld = {
+    model,
+    now: parts.now(),
+    learners: look.nodesOf(stores, namespace, model.spec.network).map((node) => ({
+      node: node.metadata.name,
+      weight: node.spec.stake.amount,
+      leaving: node.metadata.deletionTimestamp !== undefined,
+      heard: parts.view.heard(overlay, node.metadata.name),
+    })),
+    shards: shards().filter(({ metadata }) => metadata.ownerReferences?.some(({ uid }) => uid === model.metadata.uid)),
+    version: parts.view.version(overlay, model.metadata.uid),
+    listening: parts.view.isListening(overlay),
+  };
+  const status = modelStatus(world);
+  const afterMs = await writer.write(context, model, status, parts.now());
+  parts.metrics.observeModel(world, status);
+  if (refused.length > 0) {
+    context.events.record(model, { type: 'Warning', reason: 'Forbidden', action: 'Apply', note: refused[0] ?? '' });
+    return { requeueAfterMs: 10_000 };
+  }
+  return afterMs === undefined ? {} : { requeueAfterMs: afterMs };
+}

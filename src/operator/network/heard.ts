@@ -1,0 +1,31 @@
+import type { ModelReport, Report } from '../../overlay/index.ts';
+
+/** A report older than this says nothing of the present. ms */
+export const STALE_MS = 15_000;
+
+/** Parts of a reputation, 0..1, aggregated over what the others say. */
+export interface Reputation {
+  readonly score: number;
+  readonly storage: number;
+  readonly learning: number;
+  readonly interactions: number;
+}
+
+/** What was last heard of one validator. */
+export interface Heard {
+  readonly report: Report;
+  /** Unix ms on our clock. */
+  readonly at: number;
+  /** From the others' reports; undefined where nobody has judged it. */
+  readonly reputation: Reputation | undefined;
+  /** When the age of any of its models last grew; unix ms on our clock. */
+  readonly grewAt: number | undefined;
+}
+
+/** Whether the report is recent enough to speak of the present. @param now unix ms */
+export const isFresh = (heard: Heard | undefined, now: number): heard is Heard =>
+  heard !== undefined && now - heard.at <= STALE_MS;
+
+/** What a validator says of one model. */
+export const modelReport = (heard: Heard, uid: string): ModelReport | undefined =>
+  heard.report.models.find((model) => model.uid === uid);

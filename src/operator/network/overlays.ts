@@ -1,0 +1,130 @@
+import type { Logger } from 'pino';
+import { messageOf } from '../../kube/index.ts';
+import {
+  type Charter,
+  createOverlay as createRealOverlay,
+  memoryCharterStore,
+  type Overlay,
+  type OverlayInit,
+  type SignedCharter,
+} from '../../overlay/index.ts';
+import type { Authority } from '../authority/keeper.ts';
+import type { FleetView } from './view.ts';
+
+/** So many validators are dialed by IP; gossip reaches the operator through any of them. */
+const ENOUGH_PEERS = 8;
+
+/** How an overlay is made; passed in, so that tests need no sockets. */
+export type CreateOverlay = (init: OverlayInit) => Overlay;
+
+export interface OverlaysInit {
+  readonly view: FleetView;
+  readonly log: Logger;
+  readonly create?: CreateOverlay;
+}
+
+interface Joined {
+  readonly overlay: Overlay;
+  readonly started: Promise<void>;
+  readonly dialing: Set<string>;
+  heardSeq: number;
+}
+
+/** The operator's place in each overlay: one peer per network, while it leads. It speaks charters and hears the rest. */
+export class Overlays {
+  readonly #init: OverlaysInit;
+  readonly #joined = new Map<string, Joined>();
+
+  constructor(init: OverlaysInit) {
+    this.#init = init;
+  }
+
+  /** Highest charter number heard under our own key; 0 where nothing was heard. */
+  heardSeq(network: string): number {
+    return this.#joined.get(network)?.heardSeq ?? 0;
+  }
+
+  /**
+   * Joins the network where that is not done yet, and speaks the charter. Never waits for a peer.
+   * @throws InvalidCharterError when the charter breaks the overlay's rules
+   */
+  async speak(network: string, signed: SignedCharter, charter: Charter, authority: Authority): Promise<void> {
+    const { view } = this.#init;
+    const joined = this.#joined.get(network) ?? this.#join(network, signed, authority);
+    view.attend(network, charter);
+    await joined.started;
+    await joined.overlay.adopt(signed);
+    joined.heardSeq = Math.max(joined.heardSeq, charter.seq);
+  }
+
+  /** Connects to those that are not connected yet; failures are tried again at the next call. @param addresses by peer id */
+  dial(network: string, addresses: ReadonlyMap<string, string>): boolean {
+    const joined = this.#joined.get(network);
+    if (joined === undefined) return false;
+    const connected = new Set(joined.overlay.peers());
+    const enough = Math.min(ENOUGH_PEERS, addresses.size);
+    const wanting = [...addresses].filter(([peer]) => !connected.has(peer));
+    if (connected.size >= enough) return true;
+    for (const [peer, address] of wanting.slice(0, ENOUGH_PEERS)) {
+      if (joined.dialing.has(peer)) continue;
+      joined.dialing.add(peer);
+      joined.overlay
+        .dial(address)
+        .catch((error: unknown) => {
+          this.#init.log.debug({ network, peer, address, err: messageOf(error) }, 'a validator cannot be reached yet');
+        })
+        .finally(() => joined.dialing.delete(peer));
+    }
+    return false;
+  }
+
+  /** Leaves a network that is no more. */
+  async leave(network: string): Promise<void> {
+    const joined = this.#joined.get(network);
+    this.#joined.delete(network);
+    this.#init.view.leave(network);
+    await joined?.overlay.stop();
+  }
+
+  /** Leaves every network: the lead is lost, the process ends, or the keys have changed. */
+  async leaveAll(): Promise<void> {
+    await Promise.all([...this.#joined.keys()].map((network) => this.leave(network)));
+  }
+
+  #join(network: string, signed: SignedCharter, authority: Authority): Joined {
+    const { view, log, create = createRealOverlay } = this.#init;
+    const overlay = create({
+      network,
+      identity: authority.overlayKey,
+      authority: authority.peerId,
+      listen: [],
+      charters: memoryCharterStore(signed),
+      log: log.child({ network }),
+    });
+    const hear =
+      (what: string, take: (bytes: Uint8Array, from: string) => void) => (bytes: Uint8Array, from: string) => {
+        try {
+          take(bytes, from);
+        } catch (error) {
+          log.debug({ network, peer: from, err: messageOf(error) }, `a message of topic ${what} is not well formed`);
+        }
+      };
+    overlay.subscribe(
+      'reports',
+      hear('reports', (bytes, from) => view.hearReport(network, bytes, from)),
+    );
+    overlay.subscribe(
+      'votes',
+      hear('votes', (bytes) => view.hearVotes(network, bytes)),
+    );
+    const joined: Joined = { overlay, started: overlay.start(), dialing: new Set(), heardSeq: 0 };
+    overlay.onCharter((charter) => {
+      if (charter.seq <= joined.heardSeq) return;
+      joined.heardSeq = charter.seq;
+      const [namespace = '', name = ''] = network.split('/');
+      view.networks.wake({ namespace, name: `${name}-charter` });
+    });
+    this.#joined.set(network, joined);
+    return joined;
+  }
+}

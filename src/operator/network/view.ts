@@ -1,0 +1,246 @@
+import type { Clock, ObjectKey } from '../../kube/index.ts';
+import { Wakeups } from '../../kube/index.ts';
+import { type Charter, decodeReport, type Member, type Report } from '../../overlay/index.ts';
+import { aggregate, decodeVotesMessage, reaches, verifyCertificate } from '../../trust/index.ts';
+import { type Heard, STALE_MS } from './heard.ts';
+
+/** Silence means something only after the operator has listened for so long. ms */
+export const LISTEN_MS = 30_000;
+/** An object is woken this often at most. ms */
+export const WAKE_EVERY_MS = 2_000;
+
+/** A version that enough of the voting weight stands behind. */
+export interface CertifiedVersion {
+  readonly cid: string;
+  readonly age: number;
+  readonly chunks: number;
+  readonly bytes: number;
+  /** Unix ms. */
+  readonly at: number;
+  readonly voters: number;
+}
+
+interface Entry {
+  report: Report;
+  at: number;
+  grewAt: number | undefined;
+  /** Its silence has been told. */
+  toldStale: boolean;
+}
+
+interface Network {
+  readonly namespace: string;
+  readonly since: number;
+  charter: Charter | undefined;
+  /** By peer id. */
+  readonly entries: Map<string, Entry>;
+  /** By model uid: versions with a certificate whose signatures were checked. */
+  readonly certificates: Map<string, { readonly cid: string; readonly age: number; readonly voters: number }>;
+  toldListening: boolean;
+}
+
+/**
+ * What the validators say, as the operator heard it. It turns news into keys for the controllers (at most one per object
+ * every two seconds); it never makes anybody wait.
+ *
+ * A report counts for the member whose key signed it, whatever name it gives itself. A version counts where a checked
+ * certificate says so, or where members with a quorum of the weight report that they hold it for certified.
+ */
+export class FleetView {
+  readonly nodes = new Wakeups();
+  readonly models = new Wakeups();
+  readonly shards = new Wakeups();
+  readonly networks = new Wakeups();
+  readonly #clock: Clock;
+  readonly #all = new Map<string, Network>();
+  readonly #dirty = new Map<Wakeups, Map<string, ObjectKey>>();
+  #cancel: (() => void) | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Begins to listen to a network, or takes note of its new charter. @param network `namespace/network` */
+  attend(network: string, charter: Charter): void {
+    const present = this.#all.get(network);
+    if (present !== undefined) {
+      present.charter = charter;
+      const members = new Set(charter.members.map(({ peerId }) => peerId));
+      for (const peer of present.entries.keys()) if (!members.has(peer)) present.entries.delete(peer);
+      return;
+    }
+    this.#all.set(network, {
+      namespace: network.slice(0, network.indexOf('/')),
+      since: this.#clock.now(),
+      charter,
+      entries: new Map(),
+      certificates: new Map(),
+      toldListening: false,
+    });
+    this.#tick();
+  }
+
+  /** Forgets a network that the operator has left. */
+  leave(network: string): void {
+    this.#all.delete(network);
+  }
+
+  /** Stops its clockwork. */
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#all.clear();
+  }
+
+  /** Takes in a message of topic `reports`. @param from peer id that signed it, a member */
+  hearReport(network: string, bytes: Uint8Array, from: string): void {
+    const here = this.#all.get(network);
+    const member = here?.charter?.members.find(({ peerId }) => peerId === from);
+    if (here === undefined || member === undefined || member.role !== 'validator') return;
+    const report = decodeReport(bytes);
+    const now = this.#clock.now();
+    const before = here.entries.get(from);
+    const grew = report.models.some((model) => {
+      const was = before?.report.models.find(({ uid }) => uid === model.uid);
+      return model.age > (was?.age ?? 0) && (before !== undefined || model.age > 0);
+    });
+    here.entries.set(from, { report, at: now, grewAt: grew ? now : before?.grewAt, toldStale: false });
+    this.#wakeAbout(here, member, report);
+  }
+
+  /** Takes in a message of topic `votes`; certificates are checked against the charter's members. */
+  hearVotes(network: string, bytes: Uint8Array): void {
+    const here = this.#all.get(network);
+    if (here?.charter === undefined) return;
+    const message = decodeVotesMessage(bytes);
+    if (message.kind !== 'certificate') return;
+    const { certificate } = message;
+    const model = here.charter.models.find(({ uid }) => uid === certificate.model);
+    const known = here.certificates.get(certificate.model);
+    if (model === undefined || certificate.network !== network || (known?.age ?? -1) >= certificate.age) return;
+    const voters = here.charter.members.filter(({ role }) => role === 'validator');
+    if (!verifyCertificate(certificate, voters, model.spec.versions).ok) return;
+    here.certificates.set(certificate.model, {
+      cid: certificate.version,
+      age: certificate.age,
+      voters: certificate.signatures.length,
+    });
+    this.#wake(this.models, { namespace: here.namespace, name: model.name });
+  }
+
+  /** Whether the operator has listened for long enough that silence means something. */
+  isListening(network: string): boolean {
+    const here = this.#all.get(network);
+    return here !== undefined && this.#clock.now() - here.since >= LISTEN_MS;
+  }
+
+  /** What was last heard of a validator. */
+  heard(network: string, node: string): Heard | undefined {
+    const here = this.#all.get(network);
+    const member = here?.charter?.members.find(({ name, role }) => role === 'validator' && name === node);
+    const entry = member === undefined ? undefined : here?.entries.get(member.peerId);
+    if (here === undefined || member === undefined || entry === undefined) return undefined;
+    return { report: entry.report, at: entry.at, grewAt: entry.grewAt, reputation: reputationOf(here, member.peerId) };
+  }
+
+  /** The newest certified version of a model, if anything was heard of it. @param uid of the Model */
+  version(network: string, uid: string): CertifiedVersion | undefined {
+    const here = this.#all.get(network);
+    const charter = here?.charter;
+    const model = charter?.models.find((one) => one.uid === uid);
+    if (here === undefined || charter === undefined || model === undefined) return undefined;
+    const checked = here.certificates.get(uid);
+    const candidates = new Map<string, { said: CertifiedVersion; by: Set<string> }>();
+    for (const member of charter.members) {
+      const said = here.entries.get(member.peerId)?.report.models.find((one) => one.uid === uid)?.certified;
+      if (said === undefined) continue;
+      const id = `${said.cid} ${said.age} ${said.chunks} ${said.bytes}`;
+      const candidate = candidates.get(id) ?? { said, by: new Set<string>() };
+      candidate.by.add(member.stakeKey);
+      candidates.set(id, candidate);
+    }
+    return [...candidates.values()]
+      .filter(({ said, by }) => {
+        if (checked?.cid === said.cid && checked.age === said.age) return true;
+        return reaches(by, charter.members, { quorum: model.spec.versions.quorum, minimumVoters: 1 });
+      })
+      .map(({ said }) => said)
+      .sort((a, b) => b.age - a.age || a.at - b.at)[0];
+  }
+
+  /** Peers of the network whose reports are fresh. */
+  reporting(network: string): number {
+    const now = this.#clock.now();
+    return [...(this.#all.get(network)?.entries.values() ?? [])].filter(({ at }) => now - at <= STALE_MS).length;
+  }
+
+  #wakeAbout(here: Network, member: Member, report: Report): void {
+    const { namespace } = here;
+    this.#wake(this.nodes, { namespace, name: member.name });
+    for (const { uid } of report.models) {
+      const model = here.charter?.models.find((one) => one.uid === uid);
+      if (model === undefined) continue;
+      this.#wake(this.models, { namespace, name: model.name });
+      for (const placement of here.charter?.placements ?? []) {
+        if (placement.model !== uid) continue;
+        // Shards made by the model's controller are named so; one made by hand is looked at when the model is.
+        this.#wake(this.shards, { namespace, name: `${model.name}-${placement.index}` });
+      }
+    }
+  }
+
+  #wake(source: Wakeups, key: ObjectKey): void {
+    const waiting = this.#dirty.get(source) ?? new Map<string, ObjectKey>();
+    waiting.set(`${key.namespace}/${key.name}`, key);
+    this.#dirty.set(source, waiting);
+  }
+
+  #tick(): void {
+    if (this.#cancel !== undefined) return;
+    this.#cancel = this.#clock.after(this.#period(), () => {
+      this.#cancel = undefined;
+      this.#tellSilence();
+      this.#flush();
+      if (this.#all.size > 0) this.#tick();
+    });
+  }
+
+  /** Two seconds, or more where there are so many that looking at all of them would take the operator's whole time. */
+  #period(): number {
+    const peers = [...this.#all.values()].reduce((sum, { entries }) => sum + entries.size, 0);
+    return Math.max(WAKE_EVERY_MS, peers * 10);
+  }
+
+  #flush(): void {
+    const waiting = [...this.#dirty];
+    this.#dirty.clear();
+    for (const [source, keys] of waiting) for (const key of keys.values()) source.wake(key);
+  }
+
+  /** Silence is no message, so it is looked for: stale reports, and the end of the time in which it means nothing. */
+  #tellSilence(): void {
+    const now = this.#clock.now();
+    for (const [network, here] of this.#all) {
+      const all = !here.toldListening && this.isListening(network);
+      if (all) here.toldListening = true;
+      for (const member of here.charter?.members ?? []) {
+        if (member.role !== 'validator') continue;
+        const entry = here.entries.get(member.peerId);
+        const stale = entry !== undefined && !entry.toldStale && now - entry.at > STALE_MS;
+        if (stale) entry.toldStale = true;
+        if (!all && !stale) continue;
+        this.#wake(this.nodes, { namespace: here.namespace, name: member.name });
+      }
+      if (!all) continue;
+      for (const { name } of here.charter?.models ?? []) this.#wake(this.models, { namespace: here.namespace, name });
+    }
+  }
+}
+
+/** What the others say of a peer; its word about itself does not count. */
+function reputationOf(here: Network, peer: string): Heard['reputation'] {
+  const said = [...here.entries].flatMap(([from, { report }]) =>
+    from === peer ? [] : report.reputation.filter(({ peerId }) => peerId === peer),
+  );
+  return said.length === 0 ? undefined : aggregate(said);
+}

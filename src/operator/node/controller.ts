@@ -1,0 +1,152 @@
+import { type Condition, NODE_CONDITIONS, type ValidatorNodeStatus } from '../../api/index.ts';
+import {
+  Controller,
+  Namespace,
+  Node,
+  type ObjectKey,
+  PersistentVolumeClaim,
+  Pod,
+  type ReconcileContext,
+  type ReconcileResult,
+  Secret,
+  Service,
+  type Stores,
+} from '../../kube/index.ts';
+import { canonical } from '../digest.ts';
+import { Model, ModelShard, StakeKeyReservation, ValidatorNode } from '../kinds.ts';
+import type { Parts } from '../parts.ts';
+import { perform } from '../perform.ts';
+import { StatusWriter, transitions } from '../status-writer.ts';
+import { keysOf, labelledNode, look, watched } from '../watched.ts';
+import { observeNode } from './observe.ts';
+import { planNode } from './plan.ts';
+import { nodeStatus } from './status.ts';
+import type { NodeWorld } from './world.ts';
+
+/** More waves than any validator needs from nothing to its pod. */
+const MAX_WAVES = 8;
+/** A refusal, or a key that a person brings, is looked at again after so long. ms */
+const RETRY_MS = 10_000;
+
+/** Conditions whose changes are worth an event. */
+const TOLD = ['Ready', 'KeysReady', 'Drained'] as const;
+
+/** ValidatorNode: keys, reservation, volume, Service, pod; the one writer of its status. */
+export function nodeController(parts: Parts): Controller<ValidatorNode> {
+  const writer = new StatusWriter<ValidatorNode, ValidatorNodeStatus>(loud, (_, before, next) =>
+    transitions(TOLD, before?.conditions, next.conditions),
+  );
+  return new Controller(ValidatorNode, { ...watched.nodes, concurrency: 32 })
+    .owns(Pod, watched.pods)
+    .owns(Service, watched.services)
+    .watches(Secret, labelledNode, watched.secrets)
+    .watches(PersistentVolumeClaim, volumeKeys, watched.volumes)
+    .watches(StakeKeyReservation, (reservation, stores) => [
+      reservation.spec.nodeRef,
+      ...keysOf(stores.of(ValidatorNode).byIndex('publicKey', reservation.spec.publicKey)),
+    ])
+    .watches(
+      Model,
+      ({ metadata, spec }, stores) => keysOf(look.nodesOf(stores, metadata.namespace ?? '', spec.network)),
+      watched.models,
+    )
+    .watches(
+      ModelShard,
+      ({ metadata, status }) =>
+        (status?.holders ?? []).map(({ node }) => ({ namespace: metadata.namespace ?? '', name: node })),
+      watched.shards,
+    )
+    .watches(Namespace, (namespace, stores) =>
+      namespace.metadata.deletionTimestamp === undefined
+        ? []
+        : keysOf(stores.of(ValidatorNode).list(namespace.metadata.name)),
+    )
+    .watches(
+      Node,
+      (machine, stores) => keysOf(stores.of(Pod).byIndex('machine', machine.metadata.name)),
+      watched.machines,
+    )
+    .on(parts.view.nodes)
+    .run((context) => reconcileNode(context, parts, writer));
+}
+
+/** Its own volume, and the claims that models of some network read. */
+function volumeKeys(volume: PersistentVolumeClaim, stores: Stores): readonly ObjectKey[] {
+  const own = labelledNode(volume);
+  if (own.length > 0) return own;
+  const { namespace = '', name } = volume.metadata;
+  return stores
+    .of(Model)
+    .list(namespace)
+    .filter(({ spec }) => spec.data.source.claim?.claimName === name)
+    .flatMap(({ spec }) => keysOf(look.nodesOf(stores, namespace, spec.network)));
+}
+
+const loud = (status: ValidatorNodeStatus): unknown => [
+  status.peerId,
+  status.podName,
+  status.nodeName,
+  status.version,
+  status.stake,
+  status.chunks?.assigned,
+];
+
+async function reconcileNode(
+  context: ReconcileContext,
+  parts: Parts,
+  writer: StatusWriter<ValidatorNode, ValidatorNodeStatus>,
+): Promise<ReconcileResult> {
+  let refused: readonly string[] = [];
+  let last = '';
+  for (let wave = 0; wave < MAX_WAVES; wave++) {
+    const world = await observeNode(context, parts, refused);
+    if (world === undefined) return {};
+    const actions = planNode(world);
+    const plan = canonical(actions.map((action) => ({ ...action, kind: undefined })));
+    // The same plan again: what was done is not seen yet, or was refused. Its change wakes the key.
+    if (actions.length === 0 || plan === last) return finish(context, world, parts, writer, actions.length > 0);
+    last = plan;
+    refused = await perform(context, actions, {
+      keys: parts.keys,
+      record: async () => {
+        await writer.write(context, world.node, nodeStatus(world, modelNames(context, world)), parts.now());
+      },
+    });
+    if (refused.length > 0) {
+      const now = await observeNode(context, parts, refused);
+      return now === undefined ? {} : finish(context, now, parts, writer, true);
+    }
+    for (const action of actions) {
+      if (action.do === 'finalizer' && !action.present) return {};
+    }
+  }
+  throw new Error(
+    `ValidatorNode ${context.key.name} is not settled after ${MAX_WAVES} rounds; its plan does not converge`,
+  );
+}
+
+async function finish(
+  context: ReconcileContext,
+  world: NodeWorld,
+  parts: Parts,
+  writer: StatusWriter<ValidatorNode, ValidatorNodeStatus>,
+  again: boolean,
+): Promise<ReconcileResult> {
+  const status = nodeStatus(world, modelNames(context, world));
+  const afterMs = await writer.write(context, world.node, status, parts.now());
+  parts.metrics.observeNode(world, status);
+  const waits = [afterMs, again || waitsForPerson(status.conditions) ? RETRY_MS : undefined, drainWait(world)];
+  const next = waits.filter((wait) => wait !== undefined);
+  return next.length === 0 ? {} : { requeueAfterMs: Math.min(...next) };
+}
+
+/** Secrets that people bring are in no watch of ours. */
+const waitsForPerson = (conditions: readonly Condition[] | undefined): boolean =>
+  conditions?.some(({ type, status }) => type === NODE_CONDITIONS.KeysReady && status !== 'True') ?? false;
+
+/** A deletion that waits for its chunks looks again, since time alone may end the wait. */
+const drainWait = ({ node, pod }: NodeWorld): number | undefined =>
+  node.metadata.deletionTimestamp !== undefined && pod !== undefined ? 5_000 : undefined;
+
+const modelNames = ({ stores, key }: ReconcileContext, { node }: NodeWorld): ReadonlyMap<string, string> =>
+  new Map(look.modelsOf(stores, key.namespace, node.spec.network).map(({ metadata }) => [metadata.uid, metadata.name]));

@@ -1,0 +1,35 @@
+import type { Existing, Node, PersistentVolumeClaim, Pod, Service } from '../../kube/index.ts';
+import type { ModelShard, StakeKeyReservation, ValidatorNode } from '../kinds.ts';
+import type { Heard } from '../network/heard.ts';
+import type { PodSetting } from './children/pod.ts';
+import type { KeySecret } from './keys.ts';
+
+/** All that is known of one validator at one moment. Plan and status are functions of this and of nothing else. */
+export interface NodeWorld {
+  readonly node: Existing<ValidatorNode>;
+  /** Unix ms. */
+  readonly now: number;
+  /** The namespace is being deleted: let go of everything, hold up nothing. */
+  readonly namespaceTerminating: boolean;
+  readonly identity: KeySecret;
+  readonly stake: KeySecret;
+  /** The reservation of the stake key that the Secret (or, with it gone, the status) names. */
+  readonly reservation: Existing<StakeKeyReservation> | undefined;
+  readonly volume: Existing<PersistentVolumeClaim> | undefined;
+  readonly service: Existing<Service> | undefined;
+  readonly pod: Existing<Pod> | undefined;
+  /** The machine that the pod is on. */
+  readonly machine: Existing<Node> | undefined;
+  /** Undefined while there is no authority key: no pod is made without it. */
+  readonly setting: PodSetting | undefined;
+  /** Shards of the namespace that name this validator as a holder. */
+  readonly holding: readonly ModelShard[];
+  /** Other validators of the network; for one that leaves, those that could take over a shard. */
+  readonly others: number;
+  /** What the validator says of itself and others of it; undefined where nothing was heard. */
+  readonly heard: Heard | undefined;
+  /** The operator listens to the network for long enough that silence means something. */
+  readonly listening: boolean;
+  /** Actions that failed in this pass, by what the API server said. */
+  readonly refused: readonly string[];
+}

@@ -1,0 +1,16 @@
+/**
+ * A measured number as statuses hold it: text with three significant digits and no exponent ("0.957", "1.24", "12000").
+ * Below 0.00005 it is "0". Undefined for what was not measured.
+ */
+export function measured(value: number | null | undefined): string | undefined {
+  if (value === null || value === undefined || !Number.isFinite(value)) return undefined;
+  if (Math.abs(value) < 0.00005) return '0';
+  const rounded = Number(value.toPrecision(3));
+  if (Math.abs(rounded) >= 1) return String(Number(rounded.toFixed(2)));
+  return rounded.toFixed(7).replace(/0+$/, '');
+}
+
+/** Arithmetic mean; undefined of nothing. */
+export function mean(values: readonly number[]): number | undefined {
+  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
+}

@@ -1,0 +1,214 @@
+import { randomBytes } from 'node:crypto';
+import type { KubeConfig } from '@kubernetes/client-node';
+import type { Logger } from 'pino';
+import { FIELD_MANAGER } from '../api/index.ts';
+import { Client, type Clock, type Health, Manager, messageOf, Pod, sleep, systemClock } from '../kube/index.ts';
+import { generateIdentity } from '../overlay/index.ts';
+import { generateStakeKey } from '../trust/index.ts';
+import { AuthorityKeeper } from './authority/keeper.ts';
+import { fleetController } from './fleet/controller.ts';
+import { forgetting } from './forgetting.ts';
+import { serveHttp } from './http.ts';
+import { ValidatorNode } from './kinds.ts';
+import { operatorMetrics } from './metrics.ts';
+import { modelController } from './model/controller.ts';
+import { networkController } from './network/controller.ts';
+import { type CreateOverlay, Overlays } from './network/overlays.ts';
+import { FleetView } from './network/view.ts';
+import { nodeController } from './node/controller.ts';
+import { type Parts, PodSettings } from './parts.ts';
+import type { KeyMaker } from './perform.ts';
+import { reservationController } from './reservation/controller.ts';
+import { shardController } from './shard/controller.ts';
+import { keysOf } from './watched.ts';
+
+/** How the operator is set: what `murmur operator` takes from its arguments. */
+export interface OperatorOptions {
+  readonly kubeConfig: KubeConfig;
+  /** The operator's own: its lease and the authority key are here. */
+  readonly namespace: string;
+  readonly podName: string;
+  /** Namespaces to look after; default: all. */
+  readonly watchNamespaces?: readonly string[];
+  /** Take a lease, so that of several operators one writes. */
+  readonly leaderElect: boolean;
+  /** Image of validators whose spec names none. */
+  readonly image: string;
+  /** `host:port` of /metrics; `0` for nowhere. */
+  readonly metricsAddress: string;
+  /** `host:port` of /healthz and /readyz; `0` for nowhere. */
+  readonly healthAddress: string;
+  readonly log: Logger;
+  readonly clock?: Clock;
+  /** Aborted to stop. */
+  readonly signal: AbortSignal;
+  /** Seam for tests: how the operator joins an overlay. */
+  readonly createOverlay?: CreateOverlay;
+}
+
+/** An operator that has begun. */
+export interface RunningOperator {
+  /** `host:port` where metrics and health are served. */
+  readonly metricsAddress: string | undefined;
+  readonly healthAddress: string | undefined;
+  readonly leading: boolean;
+  readyz(): Health;
+  /** Resolves when it has stopped, after {@link stop} or the signal. */
+  readonly stopped: Promise<void>;
+  /** Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** The authority key is looked at again so often, so that a restored Secret is found. ms */
+const AUTHORITY_EVERY_MS = 15_000;
+
+const keys: KeyMaker = {
+  make: async (which) => (which === 'identity' ? (await generateIdentity()).key : generateStakeKey()),
+};
+
+/**
+ * Starts the operator. Resolves once its caches are complete and it leads or competes.
+ * @throws KubeError when the API server refuses what the operator needs; TypeError for a bad address
+ */
+export async function startOperator(options: OperatorOptions): Promise<RunningOperator> {
+  const { namespace, podName, log, clock = systemClock, signal } = options;
+  const metrics = operatorMetrics();
+  const client = Client.from(options.kubeConfig, { clock, log, userAgent: 'murmuration-operator' });
+  const manager = new Manager({
+    client,
+    fieldManager: FIELD_MANAGER,
+    identity: `${podName}_${randomBytes(4).toString('hex')}`,
+    clock,
+    log,
+    registry: metrics.registry,
+    ...(options.leaderElect ? { election: { lease: { namespace, name: 'murmuration-operator' } } } : {}),
+    ...(options.watchNamespaces === undefined ? {} : { namespaces: options.watchNamespaces }),
+  });
+  const view = new FleetView(clock);
+  const overlays = new Overlays({
+    view,
+    log,
+    ...(options.createOverlay === undefined ? {} : { create: options.createOverlay }),
+  });
+  const authority = new AuthorityKeeper({
+    client: manager.client,
+    namespace,
+    log,
+    onChange: () => wakeAll(manager, view),
+    onProblem: (reason, note) => void tellAuthorityProblem(manager, namespace, podName, reason, note, log),
+  });
+  const parts: Parts = {
+    authority,
+    view,
+    overlays,
+    metrics,
+    settings: new PodSettings(options.image, () => authority.current?.peerId),
+    keys,
+    now: () => clock.now(),
+  };
+  const served = (one: string): boolean => options.watchNamespaces?.includes(one) ?? true;
+  manager
+    .add(fleetController(parts))
+    .add(nodeController(parts))
+    .add(modelController(parts))
+    .add(shardController(parts))
+    .add(networkController(parts))
+    .add(reservationController(parts, served))
+    .addTask({ name: 'authority', run: (term) => keepAuthority(authority, clock, log, term) })
+    .addTask({ name: 'overlays', run: (term) => leaveAtEnd(overlays, term) })
+    .addTask({ name: 'metrics', run: (term) => forgetting(manager.caches, metrics, term) });
+  const readyz = (): Health => {
+    const { problems } = manager.readyz();
+    const all = authority.problem === undefined ? problems : [...problems, authority.problem];
+    return { ok: all.length === 0, problems: all };
+  };
+  const http = await serveHttp(
+    { registry: metrics.registry, healthz: () => manager.healthz(), readyz },
+    { metrics: options.metricsAddress, health: options.healthAddress },
+  );
+  let stopping: Promise<void> | undefined;
+  const ended = Promise.withResolvers<void>();
+  const stop = (): Promise<void> => {
+    stopping ??= (async () => {
+      signal.removeEventListener('abort', onAbort);
+      await manager.stop();
+      await overlays.leaveAll();
+      view.stop();
+      await http.close();
+      await client.close();
+      log.info({}, 'the operator has stopped');
+      ended.resolve();
+    })();
+    return stopping;
+  };
+  const onAbort = (): void => void stop();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    if (signal.aborted) throw signal.reason;
+    log.info({ namespace, image: options.image, metrics: http.metrics, health: http.health }, 'the operator starts');
+    // Known before the first reconcile where it was made before; making it is the leader's.
+    await authority.look(false).catch((error: unknown) => {
+      log.warn({ err: messageOf(error) }, 'the authority key cannot be read yet');
+    });
+    await manager.start();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    metricsAddress: http.metrics,
+    healthAddress: http.health,
+    get leading() {
+      return manager.leading;
+    },
+    readyz,
+    stopped: ended.promise,
+    stop,
+  };
+}
+
+/** Makes the authority key where none was ever made, and goes on looking, while this process leads. */
+async function keepAuthority(authority: AuthorityKeeper, clock: Clock, log: Logger, term: AbortSignal): Promise<void> {
+  while (!term.aborted) {
+    await authority.look(true).catch((error: unknown) => {
+      if (!term.aborted) log.warn({ err: messageOf(error) }, 'the authority key cannot be looked after, trying again');
+    });
+    const wait = authority.current === undefined && authority.problem === undefined ? 1_000 : AUTHORITY_EVERY_MS;
+    await sleep(clock, wait, term).catch(() => undefined);
+  }
+}
+
+/** Only the leader speaks: at the end of its term it leaves every overlay. */
+async function leaveAtEnd(overlays: Overlays, term: AbortSignal): Promise<void> {
+  if (!term.aborted) {
+    await new Promise<void>((resolve) => term.addEventListener('abort', () => resolve(), { once: true }));
+  }
+  await overlays.leaveAll();
+}
+
+/** The key goes into every pod and signs every charter: all of them are looked at again. */
+function wakeAll(manager: Manager, view: FleetView): void {
+  for (const node of manager.caches.of(ValidatorNode).list()) {
+    const [key] = keysOf([node]);
+    if (key === undefined) continue;
+    view.nodes.wake(key);
+    view.networks.wake({ namespace: key.namespace, name: `${node.spec.network}-charter` });
+  }
+}
+
+/** An event on the operator's own pod, where `kubectl describe` of a pod that is not ready shows it. */
+async function tellAuthorityProblem(
+  manager: Manager,
+  namespace: string,
+  podName: string,
+  reason: string,
+  note: string,
+  log: Logger,
+): Promise<void> {
+  try {
+    const pod = await manager.client.find(Pod, { namespace, name: podName });
+    if (pod !== undefined) manager.events.record(pod, { type: 'Warning', reason, action: 'ReadKey', note });
+  } catch (error) {
+    log.debug({ err: messageOf(error) }, 'no event could be recorded on the own pod');
+  }
+}

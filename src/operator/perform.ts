@@ -1,0 +1,121 @@
+import { FIELD_MANAGER, FINALIZER, LABELS } from '../api/index.ts';
+import {
+  AlreadyExists,
+  type AnyKind,
+  Conflict,
+  Forbidden,
+  Invalid,
+  type KubeObject,
+  keyOf,
+  NotFound,
+  type ReconcileContext,
+  Secret,
+} from '../kube/index.ts';
+import type { Action, KeyKind } from './action.ts';
+import { KEY_FILE } from './node/children/key-secret.ts';
+
+/** Where new keys come from; passed in, so that tests can count them. */
+export interface KeyMaker {
+  /** A new key's bytes, as they go into the Secret. */
+  make(which: KeyKind): Promise<Uint8Array>;
+}
+
+export interface PerformOptions {
+  readonly keys?: KeyMaker;
+  /** What `record` does. */
+  readonly record?: () => Promise<void>;
+}
+
+/**
+ * Does a wave of actions, all at once. What the API server refuses for a reason that only a person can mend is answered
+ * as sentences, so that it ends in a condition; every other error is thrown, so that it is retried.
+ */
+export async function perform(
+  context: ReconcileContext,
+  actions: readonly Action[],
+  options: PerformOptions = {},
+): Promise<readonly string[]> {
+  const outcomes = await Promise.allSettled(actions.map((action) => act(context, action, options)));
+  const refused: string[] = [];
+  for (const outcome of outcomes) {
+    if (outcome.status === 'fulfilled') {
+      if (outcome.value !== undefined) refused.push(outcome.value);
+    } else if (isRefusal(outcome.reason)) {
+      refused.push(outcome.reason.message);
+    } else {
+      throw outcome.reason;
+    }
+  }
+  return refused;
+}
+
+const isRefusal = (error: unknown): error is Forbidden | Invalid =>
+  error instanceof Forbidden || error instanceof Invalid;
+
+async function act(context: ReconcileContext, action: Action, options: PerformOptions): Promise<string | undefined> {
+  const { client } = context;
+  switch (action.do) {
+    case 'apply':
+      await context.apply(action.object);
+      return undefined;
+    case 'create':
+      return create(context, action.kind, action.object);
+    case 'makeKey': {
+      if (options.keys === undefined) throw new TypeError('a key is to be made, and nobody here makes keys');
+      const bytes = await options.keys.make(action.which);
+      const data = { [KEY_FILE[action.which]]: Buffer.from(bytes).toString('base64') };
+      const secret = { ...(action.secret as Secret), data };
+      return create(context, Secret, secret);
+    }
+    case 'delete':
+      await client
+        .delete(action.kind, action.key, {
+          uid: action.uid,
+          ...(action.graceSeconds === undefined ? {} : { gracePeriodSeconds: action.graceSeconds }),
+        })
+        .catch(ignoreGone);
+      return undefined;
+    case 'record':
+      await options.record?.();
+      return undefined;
+    case 'finalizer':
+      await setFinalizer(context, action);
+      return undefined;
+  }
+}
+
+/** Someone may have been faster, also an earlier self whose write the watch has not shown yet; a stranger's object is not ours. */
+async function create({ client }: ReconcileContext, kind: AnyKind, object: KubeObject): Promise<string | undefined> {
+  try {
+    await client.create(kind, object, { fieldManager: FIELD_MANAGER });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof AlreadyExists)) throw error;
+    const label = object.metadata.labels?.[LABELS.node];
+    const there = await client.find(kind, keyOf(object));
+    if (there === undefined || label === undefined || there.metadata.labels?.[LABELS.node] === label) return undefined;
+    return (
+      `${kind.kind} ${object.metadata.name} exists and is not this validator's. ` +
+      `Rename or delete it, or name this ValidatorNode otherwise.`
+    );
+  }
+}
+
+function ignoreGone(error: unknown): void {
+  // Conflict: the name is a newer object's by now, which nobody asked to delete.
+  if (error instanceof NotFound || error instanceof Conflict) return;
+  throw error;
+}
+
+async function setFinalizer(
+  { client }: ReconcileContext,
+  { kind, object, present }: Extract<Action, { do: 'finalizer' }>,
+): Promise<void> {
+  const { finalizers = [], resourceVersion } = object.metadata;
+  const next = present ? [...finalizers, FINALIZER] : finalizers.filter((one) => one !== FINALIZER);
+  await client
+    .patch(kind, keyOf(object), { metadata: { finalizers: next } }, { resourceVersion, fieldManager: FIELD_MANAGER })
+    .catch((error: unknown) => {
+      if (present || !(error instanceof NotFound)) throw error;
+    });
+}

@@ -1,0 +1,129 @@
+import { type ModelShardStatus, REASONS } from '../../api/index.ts';
+import { shardRange } from '../../chunks/index.ts';
+import { same } from '../digest.ts';
+import type { Model, ModelShard } from '../kinds.ts';
+import { type Judgement, judged, no, progress, unknown, yes } from '../verdicts.ts';
+import { availableReplicas, type Copy, type Holder, nextHolders } from './holders.ts';
+import { type Candidate, place } from './placement.ts';
+
+/** All that is known of one shard at one moment. */
+export interface ShardWorld {
+  readonly shard: ModelShard;
+  /** Unix ms. */
+  readonly now: number;
+  readonly model: Model | undefined;
+  /** The version that the shard is a part of: pinned, or the model's newest certified one. */
+  readonly version: { readonly cid: string; readonly chunks: number; readonly bytes: number } | undefined;
+  /** Validators that may hold it. */
+  readonly candidates: readonly Candidate[];
+  /** Validators that exist in the network, candidates or not. */
+  readonly existing: ReadonlySet<string>;
+  /** By validator: what it holds of this shard; absent where it was not heard. */
+  readonly copies: ReadonlyMap<string, Copy>;
+  /** The operator listens for long enough that silence means something. */
+  readonly listening: boolean;
+}
+
+/** The status that follows: holders, and how many copies there are. */
+export function shardStatus(world: ShardWorld): ModelShardStatus {
+  const { shard, version, now } = world;
+  const [from, to] = version === undefined ? [0, 0] : shardRange(version.chunks, shard.spec.index, shard.spec.of);
+  const chunks = version === undefined ? undefined : to - from;
+  const wanted = place(placementKey(shard), world.candidates, shard.spec.replicas);
+  const before = shard.status?.holders ?? [];
+  const input = {
+    before,
+    wanted,
+    replicas: shard.spec.replicas,
+    chunks,
+    copies: world.copies,
+    existing: world.existing,
+  };
+  // Until the others have been heard, who holds what is not known: what was written stays.
+  const holders = world.listening || before.length === 0 ? nextHolders(input) : before;
+  const available = world.listening ? availableReplicas(holders, input) : (shard.status?.availableReplicas ?? 0);
+  const judgements = judgeShard(world, holders, available, chunks);
+  const bytes =
+    version === undefined || version.chunks === 0
+      ? undefined
+      : Math.round((version.bytes * (chunks ?? 0)) / version.chunks);
+  return {
+    ...(shard.metadata.generation === undefined ? {} : { observedGeneration: shard.metadata.generation }),
+    conditions: judged(shard.status?.conditions, judgements, shard.metadata.generation, now),
+    ...(version === undefined ? {} : { versionCid: version.cid, chunks: chunks ?? 0, bytes: bytes ?? 0 }),
+    holders: [...holders],
+    availableReplicas: available,
+  };
+}
+
+/** What a shard is hashed by: not its uid, so that a shard made again finds its copies where they were. */
+export const placementKey = (shard: ModelShard): string =>
+  `${shard.metadata.namespace ?? ''}/${shard.spec.modelRef.name}/${shard.spec.index}/${shard.spec.of}`;
+
+/** Whether two statuses name the same peers as holders: what the charter says. */
+export const sameHolders = (a: readonly Holder[], b: readonly Holder[]): boolean =>
+  same(
+    a.map(({ node }) => node),
+    b.map(({ node }) => node),
+  );
+
+function judgeShard(
+  world: ShardWorld,
+  holders: readonly Holder[],
+  available: number,
+  chunks: number | undefined,
+): readonly Judgement[] {
+  const { shard, model, candidates } = world;
+  const { replicas } = shard.spec;
+  if (model === undefined) {
+    const gone = no(
+      'Ready',
+      REASONS.SpecInvalid,
+      `Model ${shard.spec.modelRef.name} does not exist in this namespace.`,
+    );
+    return [gone, ...both(unknown, REASONS.SpecInvalid, gone.message), ...progress(gone)];
+  }
+  const wanted = holders.filter(({ state }) => state !== 'Draining').length;
+  if (wanted < replicas) {
+    const fitting = candidates.filter(({ fits }) => fits).length;
+    const full = fitting < candidates.length && candidates.length >= replicas;
+    const message = full
+      ? `Only ${fitting} of ${candidates.length} validators have room for this shard, and ${replicas} should hold it. ` +
+        `Enlarge storage.size, add validators, or lower versions.keep of the Model.`
+      : `${candidates.length} validators can hold this shard, and ${replicas} should. ` +
+        `Add validators, or lower shards.replicas of the Model.`;
+    const reason = full ? REASONS.CapacityExceeded : REASONS.UnderReplicated;
+    const ready = no('Ready', reason, message);
+    return [ready, judgeAvailable(available, chunks), no('FullyReplicated', reason, message), ...progress(ready)];
+  }
+  if (chunks === undefined) {
+    const message = 'No version of the model has been certified yet.';
+    const ready = yes('Ready', REASONS.NoVersion, `${message} There is nothing to hold.`);
+    return [ready, ...both(unknown, REASONS.NoVersion, message), ...progress(ready)];
+  }
+  const replicated =
+    available >= replicas
+      ? yes('FullyReplicated', REASONS.Reconciled, `${available} validators hold every chunk.`)
+      : no(
+          'FullyReplicated',
+          REASONS.UnderReplicated,
+          `${available} of ${replicas} validators hold every chunk; copying.`,
+        );
+  const ready = { ...replicated, type: 'Ready' };
+  // Copies that are under way need nobody's help.
+  const working = replicated.status === 'True' ? ready : { ...ready, reason: REASONS.InProgress };
+  return [working, judgeAvailable(available, chunks), replicated, ...progress(working)];
+}
+
+function judgeAvailable(available: number, chunks: number | undefined): Judgement {
+  if (chunks === undefined) return unknown('Available', REASONS.NoVersion, 'No version has been certified yet.');
+  return available > 0
+    ? yes('Available', REASONS.Reconciled, `${available} live validators hold every chunk.`)
+    : no('Available', REASONS.UnderReplicated, 'No live validator holds every chunk of this shard.');
+}
+
+const both = (
+  make: (type: string, reason: Judgement['reason'], message: string) => Judgement,
+  reason: Judgement['reason'],
+  message: string,
+): readonly Judgement[] => [make('Available', reason, message), make('FullyReplicated', reason, message)];

@@ -1,0 +1,110 @@
+import { LABELS } from '../api/index.ts';
+import {
+  ConfigMap,
+  type Controller,
+  type Existing,
+  type KubeObject,
+  Namespace,
+  Node,
+  type ObjectKey,
+  PersistentVolumeClaim,
+  Pod,
+  Secret,
+  Service,
+  type Stores,
+  type WatchDeclaration,
+} from '../kube/index.ts';
+import { Model, ModelShard, StakeKeyReservation, ValidatorNode } from './kinds.ts';
+import { managed } from './labels.ts';
+import { charterLabels } from './network/record.ts';
+
+/** What is watched of each kind, said once, so that all controllers share one watch and one store a kind. */
+export const watched = {
+  nodes: {
+    indexes: {
+      network: (node) => [networkIndex(node.metadata.namespace, node.spec.network)],
+      publicKey: (node) => (node.status?.stake?.publicKey === undefined ? [] : [node.status.stake.publicKey]),
+    },
+  } satisfies WatchDeclaration<ValidatorNode>,
+  models: {
+    indexes: { network: (model) => [networkIndex(model.metadata.namespace, model.spec.network)] },
+  } satisfies WatchDeclaration<Model>,
+  shards: {
+    indexes: {
+      model: (shard) => [objectIndex(shard.metadata.namespace, shard.spec.modelRef.name)],
+      holder: (shard) => (shard.status?.holders ?? []).map(({ node }) => objectIndex(shard.metadata.namespace, node)),
+    },
+  } satisfies WatchDeclaration<ModelShard>,
+  pods: {
+    selector: { labels: managed },
+    indexes: { machine: (pod) => (pod.spec?.nodeName === undefined ? [] : [pod.spec.nodeName]) },
+  } satisfies WatchDeclaration<Pod>,
+  services: { selector: { labels: managed } } satisfies WatchDeclaration<Service>,
+  secrets: { selector: { labels: managed } } satisfies WatchDeclaration<Secret>,
+  /** All of them: models and validators name claims that people made. */
+  volumes: { trim: trimVolume } satisfies WatchDeclaration<PersistentVolumeClaim>,
+  charters: { selector: { labels: charterLabels } } satisfies WatchDeclaration<ConfigMap>,
+  machines: { trim: trimMachine } satisfies WatchDeclaration<Node>,
+};
+
+function trimVolume(volume: Existing<PersistentVolumeClaim>): Existing<PersistentVolumeClaim> {
+  const { annotations: _, ...metadata } = volume.metadata;
+  const resources = volume.spec?.resources;
+  return {
+    ...volume,
+    metadata: metadata as Existing<PersistentVolumeClaim>['metadata'],
+    spec: { ...(resources === undefined ? {} : { resources }) },
+    status: { ...(volume.status?.phase === undefined ? {} : { phase: volume.status.phase }) },
+  };
+}
+
+function trimMachine(machine: Existing<Node>): Existing<Node> {
+  const { annotations: _, ...metadata } = machine.metadata;
+  const ready = machine.status?.conditions?.filter(({ type }) => type === 'Ready') ?? [];
+  return { ...machine, metadata: metadata as Existing<Node>['metadata'], spec: {}, status: { conditions: ready } };
+}
+
+const networkIndex = (namespace: string | undefined, network: string): string => `${namespace ?? ''}/${network}`;
+const objectIndex = networkIndex;
+
+/** What controllers ask the stores. */
+export const look = {
+  nodesOf: (stores: Stores, namespace: string, network: string) =>
+    stores.of(ValidatorNode).byIndex('network', networkIndex(namespace, network)),
+  modelsOf: (stores: Stores, namespace: string, network: string) =>
+    stores.of(Model).byIndex('network', networkIndex(namespace, network)),
+  shardsOf: (stores: Stores, namespace: string, model: string) =>
+    stores.of(ModelShard).byIndex('model', objectIndex(namespace, model)),
+  heldBy: (stores: Stores, namespace: string, node: string) =>
+    stores.of(ModelShard).byIndex('holder', objectIndex(namespace, node)),
+  /** Gone counts as terminating: a namespace that is not there holds nothing that could be kept. */
+  isTerminating: (stores: Stores, namespace: string): boolean => {
+    const found = stores.of(Namespace).get({ namespace: '', name: namespace });
+    return found?.metadata.deletionTimestamp !== undefined || found?.status?.phase === 'Terminating';
+  },
+};
+
+export const keysOf = (objects: readonly KubeObject[]): readonly ObjectKey[] =>
+  objects.map(({ metadata }) => ({ namespace: metadata.namespace ?? '', name: metadata.name }));
+
+/** The ValidatorNode named in an object's labels. */
+export function labelledNode(object: KubeObject): readonly ObjectKey[] {
+  const name = object.metadata.labels?.[LABELS.node];
+  return name === undefined ? [] : [{ namespace: object.metadata.namespace ?? '', name }];
+}
+
+/** Kinds that every controller of ours may read. */
+export function declareAll<T extends KubeObject>(controller: Controller<T>): Controller<T> {
+  return controller
+    .reads(ValidatorNode, watched.nodes)
+    .reads(Model, watched.models)
+    .reads(ModelShard, watched.shards)
+    .reads(StakeKeyReservation)
+    .reads(Pod, watched.pods)
+    .reads(Service, watched.services)
+    .reads(Secret, watched.secrets)
+    .reads(PersistentVolumeClaim, watched.volumes)
+    .reads(ConfigMap, watched.charters)
+    .reads(Namespace)
+    .reads(Node, watched.machines);
+}
