@@ -1,4 +1,4 @@
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, LogController } from 'fastify';
 import { DoubleVoteError, type ProtectionStore, ProtectionTakenError } from './protection.ts';
 import { MAX_BODY_BYTES, type SignerRefusal, voteBodySchema } from './signer-api.ts';
 import type { StakeKey } from './stake-key.ts';
@@ -32,7 +32,8 @@ export function signerServer({ signing, log }: SignerServerOptions): FastifyInst
   const server: FastifyInstance = Fastify({
     loggerInstance: log,
     bodyLimit: MAX_BODY_BYTES,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
+    forceCloseConnections: 'idle',
     requestTimeout: 10_000,
     connectionTimeout: 60_000,
   });

@@ -91,6 +91,7 @@ export async function startSigner(options: SignerOptions): Promise<Signer> {
       stopping.abort(new Error('the signer was closed'));
       server
         .close()
+        .then(() => ready.catch(() => undefined)) // the protection store may be opening just now
         .then(() => log.info('stopped'))
         .then(stopped.resolve, stopped.reject);
     }
