@@ -28,10 +28,10 @@ export async function loadBackend(wanted: BackendName | undefined, log: LearnerL
   const causes: string[] = [];
   for (const name of wanted === undefined ? PREFERENCE : [wanted]) {
     try {
-      await LOADERS[name](core);
+      const found = await LOADERS[name](core);
       const layers = await import('@tensorflow/tfjs-layers');
-      log('debug', 'backend loaded', { backend: name });
-      return { name, core, layers };
+      log('debug', 'backend loaded', { backend: found });
+      return { name: found, core, layers };
     } catch (error) {
       const why = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
       causes.push(`${name}: ${why}`);
@@ -45,7 +45,7 @@ export async function loadBackend(wanted: BackendName | undefined, log: LearnerL
   );
 }
 
-const LOADERS: Readonly<Record<BackendName, (core: typeof Core) => Promise<void>>> = {
+const LOADERS: Readonly<Record<BackendName, (core: typeof Core) => Promise<BackendName>>> = {
   'tensorflow-gpu': (core) => loadNative('@tensorflow/tfjs-node-gpu', core),
   tensorflow: (core) => loadNative('@tensorflow/tfjs-node', core),
   wasm: async (core) => {
@@ -54,17 +54,22 @@ const LOADERS: Readonly<Record<BackendName, (core: typeof Core) => Promise<void>
     wasm.setWasmPaths(`${path.dirname(entry)}/`);
     patchWasmKernels(core);
     await choose(core, 'wasm');
+    return 'wasm';
   },
   cpu: async (core) => {
     await import('@tensorflow/tfjs-backend-cpu');
     await choose(core, 'cpu');
+    return 'cpu';
   },
 };
 
-async function loadNative(packageName: string, core: typeof Core): Promise<void> {
+async function loadNative(packageName: string, core: typeof Core): Promise<BackendName> {
   restoreRemovedUtil();
   await import(packageName);
   await choose(core, 'tensorflow');
+  // The GPU package computes on the CPU where it finds no GPU; people should see that.
+  const { isUsingGpuDevice } = core.backend() as { isUsingGpuDevice?: boolean };
+  return isUsingGpuDevice === true ? 'tensorflow-gpu' : 'tensorflow';
 }
 
 async function choose(core: typeof Core, name: string): Promise<void> {

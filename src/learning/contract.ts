@@ -83,6 +83,8 @@ export interface LearnerInit {
 export interface Learner {
   /** The backend in use; 'cpu' before `ready` has resolved. */
   readonly backend: BackendName;
+  /** Bytes of the longest frame that `merge` may accept: read no more from a neighbour. 0 before `ready` has resolved. */
+  readonly maxMessageBytes: number;
   /** Resolves when data and model are loaded; rejects with DataError or ModelError. */
   ready(): Promise<void>;
   /** Trains `localSteps` mini-batches on one's own part; age grows by `localSteps`; loss is their mean. */

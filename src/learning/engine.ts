@@ -6,7 +6,7 @@ import type { Backend } from './backend.ts';
 import type { Evaluation, MergeOutcome, ModelInit, PartitionSlot, Snapshot } from './contract.ts';
 import type { Dataset } from './dataset.ts';
 import { BadInputError, ModelError } from './errors.ts';
-import { decodeFrame, encodeFrame } from './frame.ts';
+import { decodeFrame, encodeFrame, maxFrameBytes } from './frame.ts';
 import { ProbeGate } from './gate.ts';
 import { allFinite, fromTensors, type Layout, layoutOf, toTensors } from './layout.ts';
 import { relativeDistance } from './merge.ts';
@@ -123,6 +123,10 @@ export class Engine {
 
   get age(): number {
     return this.#age;
+  }
+
+  get maxMessageBytes(): number {
+    return maxFrameBytes(this.#layout);
   }
 
   /** See Learner.update. @throws ModelError when training diverged; weights and age are then as before the call */

@@ -40,6 +40,7 @@ class WorkerLearner implements Learner {
   readonly #ready = Promise.withResolvers<void>();
   readonly #startTimer: NodeJS.Timeout;
   #backend: BackendName = 'cpu';
+  #maxMessageBytes = 0;
   #isReady = false;
   #nextId = 0;
   /** Why no call can be done any more. */
@@ -69,6 +70,10 @@ class WorkerLearner implements Learner {
 
   get backend(): BackendName {
     return this.#backend;
+  }
+
+  get maxMessageBytes(): number {
+    return this.#maxMessageBytes;
   }
 
   ready(): Promise<void> {
@@ -139,6 +144,7 @@ class WorkerLearner implements Learner {
       case 'ready':
         clearTimeout(this.#startTimer);
         this.#backend = report.backend;
+        this.#maxMessageBytes = report.maxMessageBytes;
         this.#isReady = true;
         this.#ready.resolve();
         return;

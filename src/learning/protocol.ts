@@ -32,7 +32,7 @@ export type Request = {
 
 /** What the worker says. */
 export type Report =
-  | { readonly kind: 'ready'; readonly backend: BackendName }
+  | { readonly kind: 'ready'; readonly backend: BackendName; readonly maxMessageBytes: number }
   | { readonly kind: 'unready'; readonly error: WireError }
   | { readonly kind: 'log'; readonly entry: Parameters<LearnerLog> }
   | { readonly kind: 'done'; readonly id: number; readonly result: unknown }

@@ -46,7 +46,7 @@ try {
       report({ kind: 'failed', id: request.id, error: toWire(error) });
     }
   });
-  report({ kind: 'ready', backend: backend.name });
+  report({ kind: 'ready', backend: backend.name, maxMessageBytes: engine.maxMessageBytes });
 } catch (error) {
   report({ kind: 'unready', error: toWire(error) });
   port.close();

@@ -32,6 +32,7 @@ describe('a learner, in its worker', () => {
       await expect(two.update()).resolves.toMatchObject({ age: 10 });
       const bytes = await two.message();
       expect(bytes).toBeInstanceOf(Uint8Array);
+      expect(bytes.length).toBeLessThan(one.maxMessageBytes);
       await expect(one.merge(bytes)).resolves.toMatchObject({ accepted: true, age: 10 });
       const snapshot = await one.snapshot();
       expect(snapshot.tensors[0]?.data).toBeInstanceOf(Float32Array);
