@@ -64,7 +64,8 @@ create() {
     # nodes come back by themselves after a daemon's restart, in a while
     say "waiting for the nodes of cluster \"$cluster\" to come back"
     containers -a | xargs docker start > /dev/null 2>&1 || true
-    if usable 45; then return; fi
+    # a node that was just started still counts as Ready for a while, so its pods tell
+    if usable 45 && kubectl wait --for=condition=Ready pods --all -n kube-system --timeout=60s > /dev/null 2>&1; then return; fi
     say "cluster \"$cluster\" does not come back: making it anew"
     kind delete cluster --name "$cluster" > /dev/null 2>&1 || true
     containers -a | xargs -r docker rm -f -v > /dev/null
