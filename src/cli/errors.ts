@@ -32,7 +32,8 @@ export const timedOut = (message: string, fix?: string): CommandError =>
 /** Why something failed, as one line: the message of an error with those of its causes, without a stack. */
 export function reasonOf(error: unknown): string {
   const said: string[] = [];
-  for (let at: unknown = error; at !== undefined && at !== null && said.length < 4; ) {
+  let at = error;
+  for (let depth = 0; depth < 6 && at !== undefined && at !== null; depth += 1) {
     const text = at instanceof Error ? at.message || codeOf(at) || at.name : String(at);
     if (text !== '' && !said.some((earlier) => earlier.includes(text))) said.push(text);
     at = at instanceof AggregateError ? at.errors[0] : at instanceof Error ? at.cause : undefined;
@@ -65,9 +66,9 @@ function reasonWithCause(error: CommandError): string {
   return why === '' || error.message.includes(why) ? error.message : `${error.message.replace(/[.:]$/, '')}: ${why}`;
 }
 
-function stackOf(error: Error): string {
+function stackOf(error: Error, depth = 0): string {
   const own = error.stack ?? error.message;
-  return error.cause instanceof Error ? `${own}\ncaused by: ${stackOf(error.cause)}` : own;
+  return error.cause instanceof Error && depth < 6 ? `${own}\ncaused by: ${stackOf(error.cause, depth + 1)}` : own;
 }
 
 function codeOf(error: Error): string | undefined {
