@@ -3,19 +3,26 @@
 # Scripts are off: the one package that has some downloads what we do not use.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-stamp=$REPO/node_modules/.in-step-with
+cd "$REPO"
+stamp=node_modules/.in-step-with
 want="$(key "$REPO/package-lock.json" "$REPO/package.json") node $NODE_VERSION"
 
 in_step() { [[ -f $stamp && $(cat "$stamp") == "$want" ]]; }
+
+npm_install() { npm "$@" --ignore-scripts --no-audit --no-fund; }
 
 install() {
   in_step && return
   local bin
   bin=$("$TOOLS/node.sh")
-  cd "$REPO"
-  PATH=$bin:$PATH patiently "fetching npm packages" "$CACHE/log/npm-ci.log" \
-    npm ci --ignore-scripts --no-audit --no-fund ||
-    die "npm ci failed in $REPO." "If package.json was changed by hand, run: npm install --package-lock-only"
+  export PATH=$bin:$PATH
+  if ! node "$TOOLS/in-step.cjs"; then
+    # The second form is for a mirror that lacks packages for other platforms: npm
+    # then writes a lockfile without them, and `npm ci` refuses that lockfile.
+    patiently "fetching npm packages" "$CACHE/log/npm-ci.log" npm_install ci 2> /dev/null ||
+      patiently "fetching npm packages" "$CACHE/log/npm-install.log" npm_install install --no-save ||
+      die "npm ci failed in $REPO, and npm install too." "If package.json was changed by hand: npm install --package-lock-only"
+  fi
   printf '%s\n' "$want" > "$stamp"
 }
 
