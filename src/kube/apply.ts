@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Stores } from './cache.ts';
+import type { Caches } from './cache.ts';
 import type { Client } from './client.ts';
 import { difference } from './difference.ts';
 import { Conflict } from './errors.ts';
@@ -9,7 +9,7 @@ import { controllerOf, type Existing, type KubeObject, keyOf, keyText, ownerRefe
 
 export interface ApplierInit {
   readonly client: Client;
-  readonly stores: Stores;
+  readonly stores: Pick<Caches, 'covering'>;
   /** Kinds that may be applied: they must be watched. */
   readonly kinds: KindTable;
   readonly fieldManager: string;
@@ -91,30 +91,61 @@ export class Applier {
     const desired = complete(wanted, kind, options.owner, fieldManager);
     const key = keyOf(desired);
     const name = `${kind.kind}.${kind.group} ${keyText(key)}`;
-    const live = stores.of(kind).get(key);
+    const { store, whole } = stores.covering(kind, desired);
+    const live = store.get(key);
     if (live !== undefined) {
-      refuseForeign(kind, live, options.owner);
+      refuseForeign(live, desired);
       const path = difference(desired, live);
       if (path === undefined || memory.isSettled(name, desired, live)) return live;
       log.debug({ kind: kind.kind, object: keyText(key), path }, 'applying a change');
+    } else if (!whole) {
+      // The store shows only what has our labels: a stranger's object of this name would be taken over unseen.
+      const hidden = await client.find(kind, key);
+      if (hidden !== undefined) refuseHidden(hidden, desired);
     }
     const written = await client.apply(kind, desired, { fieldManager });
-    const kept = difference(desired, written);
+    // As the store will show it, trimmed.
+    const shown = store.get(key) ?? written;
+    const kept = difference(desired, shown);
     if (kept !== undefined) {
-      memory.settle(name, desired, written);
+      memory.settle(name, desired, shown);
       log.debug({ kind: kind.kind, object: keyText(key), path: kept }, 'the server keeps this field in another form');
     }
     return written;
   }
 }
 
-function refuseForeign(kind: AnyKind, live: Existing<KubeObject>, owner: KubeObject | undefined): void {
+function refuseForeign(live: KubeObject, desired: KubeObject): void {
   const present = controllerOf(live);
-  if (owner === undefined || present === undefined || present.uid === owner.metadata.uid) return;
-  throw new Conflict(
-    { attempt: `apply ${kind.kind} ${keyText(keyOf(live))}`, code: 0 },
-    `it is controlled by ${present.kind} ${present.name} (uid ${present.uid}), not by ${owner.kind} ${owner.metadata.name}. Rename one of the two, or delete it`,
+  const wanted = controllerOf(desired);
+  if (wanted === undefined || present === undefined || present.uid === wanted.uid) return;
+  throw refusal(
+    desired,
+    `it is controlled by ${present.kind} ${present.name} (uid ${present.uid}), not by ${wanted.kind} ${wanted.name}. Rename one of the two, or delete it`,
   );
+}
+
+/** Found on the server, but not selected by our labels: ours only if we are its controller all the same. */
+function refuseHidden(hidden: KubeObject, desired: KubeObject): void {
+  const wanted = controllerOf(desired);
+  if (wanted !== undefined && controllerOf(hidden)?.uid === wanted.uid) return;
+  const labels = JSON.stringify(desired.metadata.labels ?? {});
+  const selected = Object.entries(desired.metadata.labels ?? {}).every(
+    ([label, value]) => hidden.metadata.labels?.[label] === value,
+  );
+  // It came into being this moment, and the watch has not shown it yet.
+  if (selected) {
+    refuseForeign(hidden, desired);
+    return;
+  }
+  throw refusal(
+    desired,
+    `an object of this name exists and is not ours: it lacks our labels ${labels}. Rename one of the two, or delete it`,
+  );
+}
+
+function refusal(desired: KubeObject, message: string): Conflict {
+  return new Conflict({ attempt: `apply ${desired.kind} ${keyText(keyOf(desired))}`, code: 0 }, message);
 }
 
 /** The object as it is sent: owner, namespace, shape; `stringData` in the form in which it is stored. */

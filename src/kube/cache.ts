@@ -1,7 +1,7 @@
 import type { Client, Written } from './client.ts';
 import { type AnyKind, apiVersionOf, type Kind, kindText } from './kinds.ts';
 import type { Log } from './log.ts';
-import type { Existing, KubeObject, Selector } from './objects.ts';
+import { type Existing, type KubeObject, type Selector, selects } from './objects.ts';
 import { type IndexFunction, type ReadStore, Store } from './store.ts';
 import type { Clock, Random } from './time.ts';
 import { Watcher } from './watcher.ts';
@@ -33,6 +33,7 @@ export interface CachesInit {
 
 interface Cache {
   readonly kind: AnyKind;
+  readonly selector: Selector | undefined;
   readonly store: Store<KubeObject>;
   readonly watchers: readonly Watcher<KubeObject>[];
 }
@@ -47,12 +48,16 @@ export class Caches implements Stores {
     this.#init = init;
   }
 
-  /** Makes sure that the kind is watched. A second declaration of the same kind and selector adds its indexes. */
+  /**
+   * Makes sure that the kind is watched. A second declaration of the same kind and selector adds its indexes;
+   * objects are trimmed only where all declarations agree on how.
+   */
   declare<T extends KubeObject>(kind: Kind<T>, declaration: WatchDeclaration<T> = {}): Store<T> {
     const name = cacheName(kind, declaration.selector);
     const present = this.#caches.get(name);
     if (present !== undefined) {
       const store = present.store as unknown as Store<T>;
+      store.alsoReadBy(declaration.trim);
       for (const [index, of] of Object.entries(declaration.indexes ?? {})) store.addIndex(index, of);
       return store;
     }
@@ -75,7 +80,7 @@ export class Caches implements Stores {
           onRestart: (why) => onRestart?.(kind, why),
         }),
     );
-    const cache = { kind, store, watchers } as unknown as Cache;
+    const cache = { kind, selector: declaration.selector, store, watchers } as unknown as Cache;
     this.#caches.set(name, cache);
     if (this.#running !== undefined) this.#start(cache, this.#running);
     return store;
@@ -90,6 +95,25 @@ export class Caches implements Stores {
       throw new TypeError(`no one watches ${kindText(kind)}: declare it on the controller with .owns() or .watches()`);
     }
     return found.store as unknown as Store<T>;
+  }
+
+  /**
+   * The store in which `object` is to be found, once it exists. `whole`: it holds all objects of the kind, so what is not
+   * there does not exist (in the watched namespaces).
+   * @throws TypeError when no watch covers it.
+   */
+  covering<T extends KubeObject>(kind: Kind<T>, object: T): { readonly store: ReadStore<T>; readonly whole: boolean } {
+    const ofKind = [...this.#caches.values()].filter((cache) => same(cache.kind, kind));
+    const whole = ofKind.find((cache) => cache.selector === undefined);
+    const found = whole ?? ofKind.find((cache) => selects(cache.selector ?? {}, object));
+    if (found === undefined) {
+      throw new TypeError(
+        ofKind.length === 0
+          ? `no one watches ${kindText(kind)}: declare it on the controller with .owns() or .watches()`
+          : `no watch of ${kindText(kind)} covers "${object.metadata.name}": its labels are outside of every declared selector`,
+      );
+    }
+    return { store: found.store as unknown as Store<T>, whole: whole !== undefined };
   }
 
   /** Every kind that is watched. */

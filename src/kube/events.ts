@@ -119,7 +119,7 @@ export class EventSeriesRecorder implements EventRecorder {
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
     for (const series of this.#series.values()) {
-      if (series.written < series.count && !series.queued) this.#enqueue(series);
+      if (series.written < series.count && !this.#queue.includes(series)) this.#enqueue(series);
     }
     await this.#writing;
   }

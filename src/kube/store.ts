@@ -59,6 +59,7 @@ export interface ReadStore<T extends KubeObject> {
  */
 export class Store<T extends KubeObject> implements ReadStore<T> {
   readonly #init: StoreInit<T>;
+  #trim: StoreInit<T>['trim'];
   readonly #objects = new Map<string, Existing<T>>();
   readonly #indexes = new Map<string, Index<T>>();
   readonly #listeners = new Set<(change: Change<T>) => void>();
@@ -70,7 +71,9 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
 
   constructor(init: StoreInit<T> = {}) {
     this.#init = init;
+    this.#trim = init.trim;
     this.addIndex(ownerIndex, (object) => object.metadata.ownerReferences?.map((owner) => owner.uid) ?? []);
+    this.addIndex(namespaceIndex, (object) => [object.metadata.namespace ?? '']);
     for (const [name, of] of Object.entries(init.indexes ?? {})) this.addIndex(name, of);
   }
 
@@ -115,8 +118,7 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
   }
 
   list(namespace?: string): readonly Existing<T>[] {
-    const all = [...this.#objects.values()];
-    return namespace === undefined ? all : all.filter((object) => object.metadata.namespace === namespace);
+    return namespace === undefined ? [...this.#objects.values()] : this.byIndex(namespaceIndex, namespace);
   }
 
   byOwner(uid: string): readonly Existing<T>[] {
@@ -156,6 +158,11 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
     const index: Index<T> = { of, keys: new Map() };
     for (const [key, object] of this.#objects) enter(index, key, object);
     this.#indexes.set(name, index);
+  }
+
+  /** Trims in this way only if everyone who reads the store asked for it: else someone would miss what another drops. */
+  alsoReadBy(trim: StoreInit<T>['trim']): void {
+    if (trim !== this.#trim) this.#trim = undefined;
   }
 
   /** Calls `listener` for every change from now on; returns how to stop. */
@@ -305,7 +312,7 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
       const { managedFields: _, ...metadata } = object.metadata;
       slim = { ...object, metadata };
     }
-    return this.#init.trim === undefined ? slim : this.#init.trim(slim);
+    return this.#trim === undefined ? slim : this.#trim(slim);
   }
 
   #scopes(): readonly string[] {
@@ -327,6 +334,7 @@ function isOlder(object: Existing<KubeObject>, known: Existing<KubeObject>): boo
 }
 
 const ownerIndex = 'owner uid';
+const namespaceIndex = 'namespace';
 
 interface Index<T extends KubeObject> {
   readonly of: IndexFunction<T>;

@@ -210,6 +210,83 @@ describe('apply, before a real API server', () => {
     await expect(taking).rejects.toThrow(/controlled by ConfigMap owner/);
   });
 
+  it('does not take over a stranger which its selector does not show', async () => {
+    const labels = { mine: 'yes' };
+    const seen = new Caches({
+      client: plain,
+      clock: systemClock,
+      random: Math.random,
+      log: silent,
+      namespaces: [namespace],
+    });
+    seen.declare(ConfigMap, { selector: { labels } });
+    const ours = new Applier({
+      client,
+      stores: seen,
+      kinds: new KindTable(coreKinds),
+      fieldManager: 'test',
+      log: silent,
+      memory: new ApplyMemory(),
+    });
+    await plain.create(ConfigMap, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { namespace, name: 'stranger' },
+      data: { a: 'theirs' },
+    });
+    const desired: ConfigMap = {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'stranger', labels },
+      data: { a: 'ours' },
+    };
+    await expect(ours.apply(desired, { owner })).rejects.toThrow(/is not ours: it lacks our labels/);
+    await ours.apply({ ...desired, metadata: { ...desired.metadata, name: 'free' } }, { owner });
+    await expect(ours.apply({ ...desired, metadata: { name: 'bare' } }, { owner })).rejects.toThrow(
+      /outside of every declared selector/,
+    );
+  });
+
+  it('writes once in a process what its store shows only in part', async () => {
+    const stop2 = new AbortController();
+    const partial = new Caches({
+      client: plain,
+      clock: systemClock,
+      random: Math.random,
+      log: silent,
+      namespaces: [namespace],
+    });
+    partial.declare(ConfigMap, {
+      trim: ({ data: _, ...rest }) => ({ ...rest, metadata: { ...rest.metadata, annotations: undefined } }),
+    });
+    const ended = partial.run(stop2.signal);
+    await partial.whenSynced(AbortSignal.timeout(10_000));
+    const writes: string[] = [];
+    const writer = plain.with({
+      onWritten: (one) => {
+        writes.push(one.type);
+        partial.learn(one);
+      },
+    });
+    const memory = new ApplyMemory();
+    const apply = (a: string) =>
+      new Applier({
+        client: writer,
+        stores: partial,
+        kinds: new KindTable(coreKinds),
+        fieldManager: 'test',
+        log: silent,
+        memory,
+      }).apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'part' }, data: { a } }, { owner });
+    await apply('1');
+    await apply('1');
+    expect(writes).toHaveLength(1);
+    await apply('2');
+    expect(writes).toHaveLength(2);
+    stop2.abort(new Error('done'));
+    await ended;
+  });
+
   it('writes only once in a process what the server keeps in another form', async () => {
     const memory = new ApplyMemory();
     const odd = { ...pod, metadata: { name: 'odd' }, spec: { ...pod.spec, hostNetwork: false, hostPID: false } } as Pod;
