@@ -29,7 +29,7 @@ FROM scratch AS murmuration
 COPY --from=runtime /runtime /
 WORKDIR /app
 COPY --from=build /app/node_modules node_modules
-COPY package.json LICENSE ./
+COPY package.json LICENSE* ./
 COPY crds crds
 COPY data data
 COPY --from=build /app/dist dist
