@@ -1,6 +1,5 @@
 import { type ModelShardStatus, REASONS } from '../../api/index.ts';
 import { shardRange } from '../../chunks/index.ts';
-import { same } from '../digest.ts';
 import type { Model, ModelShard } from '../kinds.ts';
 import { type Judgement, judged, no, progress, unknown, yes } from '../verdicts.ts';
 import { availableReplicas, type Copy, type Holder, nextHolders } from './holders.ts';
@@ -39,9 +38,10 @@ export function shardStatus(world: ShardWorld): ModelShardStatus {
     copies: world.copies,
     existing: world.existing,
   };
-  // Until the others have been heard, who holds what is not known: what was written stays.
-  const holders = world.listening || before.length === 0 ? nextHolders(input) : before;
-  const available = world.listening ? availableReplicas(holders, input) : (shard.status?.availableReplicas ?? 0);
+  const holders = nextHolders(input);
+  // Until the others have been heard, how many copies are live is not known: what was written stays.
+  const live = availableReplicas(holders, input);
+  const available = world.listening ? live : Math.max(live, shard.status?.availableReplicas ?? 0);
   const judgements = judgeShard(world, holders, available, chunks);
   const bytes =
     version === undefined || version.chunks === 0
@@ -59,13 +59,6 @@ export function shardStatus(world: ShardWorld): ModelShardStatus {
 /** What a shard is hashed by: not its uid, so that a shard made again finds its copies where they were. */
 export const placementKey = (shard: ModelShard): string =>
   `${shard.metadata.namespace ?? ''}/${shard.spec.modelRef.name}/${shard.spec.index}/${shard.spec.of}`;
-
-/** Whether two statuses name the same peers as holders: what the charter says. */
-export const sameHolders = (a: readonly Holder[], b: readonly Holder[]): boolean =>
-  same(
-    a.map(({ node }) => node),
-    b.map(({ node }) => node),
-  );
 
 function judgeShard(
   world: ShardWorld,
