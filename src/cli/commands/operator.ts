@@ -27,7 +27,7 @@ export async function operator(flags: OperatorFlags, io: Io): Promise<void> {
   const log = podLogger('operator', flags.debug, io);
   const kubeConfig = loadKubeConfig(flags, io);
   const { startOperator } = await import('../../operator/index.ts');
-  await startOperator({
+  const running = await startOperator({
     kubeConfig,
     namespace,
     podName: io.env.POD_NAME ?? `desk-${process.pid}`,
@@ -39,4 +39,5 @@ export async function operator(flags: OperatorFlags, io: Io): Promise<void> {
     log,
     signal: io.signal,
   });
+  await running.stopped;
 }

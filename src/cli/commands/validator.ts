@@ -21,5 +21,6 @@ export async function validator(flags: ValidatorFlags, io: Io): Promise<void> {
   const { debug, ...options } = flags;
   const log = podLogger('validator', debug, io).child({ node: flags.name, network: flags.network });
   const { startValidator } = await import('../../validator/index.ts');
-  await startValidator({ ...options, log, signal: io.signal });
+  const running = await startValidator({ ...options, log, signal: io.signal });
+  await running.stopped;
 }

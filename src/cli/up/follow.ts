@@ -1,7 +1,15 @@
 /** Shows the fleet while it learns: a table redrawn in place on a terminal, a line every 10 s elsewhere. */
+import {
+  ConnectionFailed,
+  DeadlineExceeded,
+  InternalError,
+  ServerTimeout,
+  ServiceUnavailable,
+  TooManyRequests,
+} from '../../kube/index.ts';
 import type { Connection } from '../cluster/connection.ts';
 import { inWords } from '../cluster/connection.ts';
-import { CommandError, reasonOf, timedOut } from '../errors.ts';
+import { type CommandError, reasonOf, timedOut } from '../errors.ts';
 import type { Problem } from '../fleet/problems.ts';
 import { readFleets } from '../fleet/read.ts';
 import type { FleetState } from '../fleet/state.ts';
@@ -43,16 +51,17 @@ export async function follow(connection: Connection, wanted: Wanted, io: Io): Pr
 async function look(
   { client, namespace, server }: Connection,
   io: Io,
-): Promise<{ readonly state: FleetState } | { readonly error: CommandError }> {
+): Promise<{ readonly state: FleetState } | { readonly error: unknown }> {
   try {
     return { state: await readFleets(client, namespace, io.now, io.signal) };
   } catch (error) {
     io.signal.throwIfAborted();
-    const said = inWords(error, server);
-    if (said instanceof CommandError) return { error: said };
+    if (away.some((kind) => error instanceof kind)) return { error: inWords(error, server) };
     throw error;
   }
 }
+
+const away = [ConnectionFailed, DeadlineExceeded, ServiceUnavailable, ServerTimeout, TooManyRequests, InternalError];
 
 type Show = (state: FleetState, last: boolean) => void;
 
