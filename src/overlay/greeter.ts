@@ -9,6 +9,9 @@ import type { Interaction } from './types.ts';
 
 export const helloProtocol = '/murmuration/hello/1.0.0';
 
+/** Both sides may dial at once, and a restarted peer comes back before its old connection is noticed dead; no more. */
+const maxConnectionsPerPeer = 4;
+
 /** Time for a refused peer to read why, before its connection is cut. */
 const farewellMs = 1000;
 
@@ -55,9 +58,9 @@ export class Greeter {
     return new Set(this.#connections('greeted').map((c) => c.remotePeer.toString()));
   }
 
-  /** A connection to ask over: the oldest greeted one. */
+  /** A connection to ask over: the newest greeted one, because an older one may lead to a pod that is gone. */
   connectionTo(peer: string): Connection | undefined {
-    return this.#connections('greeted').find((c) => c.remotePeer.toString() === peer);
+    return this.#connections('greeted').findLast((c) => c.remotePeer.toString() === peer);
   }
 
   opened(connection: Connection): void {
@@ -68,6 +71,8 @@ export class Greeter {
     };
     guest.greeted.promise.catch(() => undefined);
     this.#guests.set(connection, guest);
+    const [oldest, ...others] = [...this.#guests.keys()].filter((c) => c.remotePeer.equals(connection.remotePeer));
+    if (others.length >= maxConnectionsPerPeer) oldest?.abort(new Error('too many connections of one peer'));
     if (connection.direction === 'outbound') {
       this.#sayHello(connection).catch((error: unknown) => {
         const peer = connection.remotePeer.toString();

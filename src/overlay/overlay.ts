@@ -1,9 +1,6 @@
-import type { Connection, Libp2pEvents } from '@libp2p/interface';
-import { peerIdFromString } from '@libp2p/peer-id';
-import { multiaddr } from '@multiformats/multiaddr';
-import { maxStreams, serve } from './answer.ts';
+import type { Libp2pEvents } from '@libp2p/interface';
 import { ask } from './ask.ts';
-import type { Charter, Member } from './charter.ts';
+import type { Charter } from './charter.ts';
 import { CharterKeeper, type Obeyed } from './charter-keeper.ts';
 import { CharterSync } from './charter-sync.ts';
 import { wordsOf } from './codec.ts';
@@ -12,10 +9,12 @@ import { Greeter, helloProtocol } from './greeter.ts';
 import { parseIdentity } from './identity.ts';
 import { charterTimeoutMs, helloTimeoutMs, maxCharterBytes, maxHelloBytes } from './limits.ts';
 import { Listeners } from './listeners.ts';
-import { Membership, peerOf } from './membership.ts';
+import { Membership } from './membership.ts';
 import { createNode, type OverlayNode } from './node.ts';
 import { PeerKeeper } from './peer-keeper.ts';
+import { Protocols } from './protocols.ts';
 import { Providers } from './providers.ts';
+import { Reach } from './reach.ts';
 import { Refusal } from './request-error.ts';
 import { decodeSignedCharter, encodeSignedCharter, InvalidCharterError, type SignedCharter } from './signed-charter.ts';
 import type {
@@ -55,10 +54,11 @@ class Peer implements Overlay {
   readonly #charters: CharterKeeper;
   readonly #sync: CharterSync;
   readonly #greeter: Greeter;
+  readonly #reach: Reach;
   readonly #keeper: PeerKeeper;
   readonly #gossip: Gossip;
   readonly #providers: Providers;
-  readonly #handlers = new Map<string, { readonly options: HandleOptions; readonly f: RequestHandler }>();
+  readonly #protocols: Protocols;
   readonly #onCharter: Listeners<[Charter]>;
   readonly #onPeers: Listeners<[readonly string[]]>;
   readonly #onInteraction: Listeners<[string, Interaction]>;
@@ -97,12 +97,19 @@ class Peer implements Overlay {
       log,
       clock,
     });
+    this.#reach = new Reach({
+      self: this.peerId,
+      membership: this.#membership,
+      greeter: this.#greeter,
+      node: () => this.#running('reach a peer'),
+      log,
+    });
     this.#keeper = new PeerKeeper({
       self: this.peerId,
       members: () => this.#membership.all(),
       connected: () => this.#greeter.peers(),
       dial: async (member) => {
-        await this.#connect(member);
+        await this.#reach.member(member);
       },
       log,
       clock,
@@ -116,6 +123,11 @@ class Peer implements Overlay {
       log,
     });
     this.#providers = new Providers({ network, isMember, log });
+    this.#protocols = new Protocols({ isMember, onInteraction, log });
+    const hello = { maxRequestBytes: maxHelloBytes, timeoutMs: helloTimeoutMs };
+    this.#protocols.add(helloProtocol, hello, (bytes, connection) => this.#greeter.answer(bytes, connection));
+    const give = { maxRequestBytes: 0, timeoutMs: charterTimeoutMs, maxConcurrentPerPeer: 2 };
+    this.#protocols.add(charterProtocol, give, async () => this.#giveCharter());
   }
 
   get charter(): Charter | undefined {
@@ -137,25 +149,19 @@ class Peer implements Overlay {
       ...(metrics === undefined ? {} : { metrics }),
     });
     this.#node = node;
-    await this.#charters.load();
-    node.addEventListener('connection:open', this.#opened);
-    node.addEventListener('connection:close', this.#closed);
-    this.#gossip.attach(node.services.pubsub);
-    await this.#serve(
-      helloProtocol,
-      { maxRequestBytes: maxHelloBytes, timeoutMs: helloTimeoutMs },
-      (bytes, connection) => this.#greeter.answer(bytes, connection),
-    );
-    await this.#serve(
-      charterProtocol,
-      { maxRequestBytes: 0, timeoutMs: charterTimeoutMs, maxConcurrentPerPeer: 2 },
-      async () => this.#giveCharter(),
-    );
-    for (const [protocol, handler] of this.#handlers) await this.#register(protocol, handler);
-    await node.start();
+    try {
+      await this.#charters.load();
+      await this.#wire(node);
+      await node.start();
+    } catch (error) {
+      await this.stop();
+      throw new Error(`overlay cannot start on ${listen.join(', ') || 'no address'}: ${wordsOf(error)}`, {
+        cause: error,
+      });
+    }
     this.#gossip.join();
     this.#providers.start(node.services.dht);
-    await this.#rememberAddresses();
+    await this.#reach.rememberAddresses();
     this.#keeper.start();
     this.#ticker = setInterval(() => this.#tick(), tickMs);
     log.info({ peer: this.peerId, network, addresses: this.addresses, seq: this.charter?.seq }, 'overlay started');
@@ -168,6 +174,7 @@ class Peer implements Overlay {
     this.#keeper.stop();
     this.#providers.stop();
     this.#gossip.detach();
+    this.#protocols.detach();
     await node.stop();
     node.removeEventListener('connection:open', this.#opened);
     node.removeEventListener('connection:close', this.#closed);
@@ -204,13 +211,9 @@ class Peer implements Overlay {
   }
 
   handle(protocol: string, options: HandleOptions, f: RequestHandler): void {
-    if (this.#handlers.has(protocol)) throw new Error(`${protocol} is already served`);
-    const handler = { options, f };
-    this.#handlers.set(protocol, handler);
-    if (this.#node === undefined) return;
-    this.#register(protocol, handler).catch((error: unknown) => {
-      this.#init.log.error({ protocol, reason: wordsOf(error) }, 'protocol could not be registered');
-    });
+    this.#protocols.add(protocol, options, (request, { remotePeer }, signal) =>
+      f(request, remotePeer.toString(), signal),
+    );
   }
 
   async request(peer: string, protocol: string, bytes: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
@@ -219,21 +222,13 @@ class Peer implements Overlay {
       protocol,
       bytes,
       options,
-      connection: async (signal) => {
-        const member = this.#membership.current(peer);
-        if (member === undefined) throw new Error('it is no member of the charter');
-        return this.#greeter.connectionTo(peer) ?? (await this.#connect(member, signal));
-      },
+      connection: (signal) => this.#reach.peer(peer, signal),
       onInteraction: (event) => this.#onInteraction.tell(peer, event),
     });
   }
 
   async dial(address: string): Promise<void> {
-    const node = this.#running(`dial ${address}`);
-    const target = multiaddr(address);
-    const known = peerOf(target);
-    if (known !== undefined && this.#greeter.connectionTo(known) !== undefined) return;
-    await this.#greeter.untilGreeted(await this.#membership.onErrand(target, () => node.dial(target)));
+    await this.#reach.address(address);
   }
 
   async provide(key: string): Promise<void> {
@@ -242,6 +237,14 @@ class Peer implements Overlay {
 
   async findProviders(key: string, signal: AbortSignal): Promise<readonly string[]> {
     return this.#providers.find(key, signal);
+  }
+
+  /** Everything that must be in place before the first connection. */
+  async #wire(node: OverlayNode): Promise<void> {
+    node.addEventListener('connection:open', this.#opened);
+    node.addEventListener('connection:close', this.#closed);
+    this.#gossip.attach(node.services.pubsub);
+    await this.#protocols.attach(node);
   }
 
   readonly #opened = ({ detail: connection }: Libp2pEvents['connection:open']): void => {
@@ -272,25 +275,9 @@ class Peer implements Overlay {
     if (this.#node !== undefined) {
       this.#greeter.announce();
       this.#keeper.charterChanged();
-      void this.#rememberAddresses();
+      void this.#reach.rememberAddresses();
     }
     this.#onCharter.tell(charter);
-  }
-
-  /** libp2p's address book, from which the DHT dials, follows the charter. */
-  async #rememberAddresses(): Promise<void> {
-    const node = this.#node;
-    if (node === undefined) return;
-    for (const member of this.#membership.all()) {
-      if (member.peerId === this.peerId) continue;
-      try {
-        await node.peerStore.patch(peerIdFromString(member.peerId), {
-          multiaddrs: member.addresses.map((a) => multiaddr(a)),
-        });
-      } catch (error) {
-        this.#init.log.debug({ peer: member.peerId, reason: wordsOf(error) }, 'address book not updated');
-      }
-    }
   }
 
   #peersChanged(): void {
@@ -306,21 +293,9 @@ class Peer implements Overlay {
     if (this.#ticks % ticksPerGreeting === 0) {
       this.#greeter.announce();
       this.#keeper.peersChanged();
-      void this.#rememberAddresses();
+      void this.#reach.rememberAddresses();
     }
     void this.#charters.retrySave();
-  }
-
-  /** Dials a member at its charter addresses and waits for the hello. */
-  async #connect(member: Member, signal?: AbortSignal): Promise<Connection> {
-    const node = this.#running(`dial ${member.name}`);
-    if (member.addresses.length === 0) throw new Error('it is not connected and has no address to dial');
-    const targets = member.addresses.map((a) =>
-      peerOf(multiaddr(a)) ? multiaddr(a) : multiaddr(`${a}/p2p/${member.peerId}`),
-    );
-    const connection = await node.dial(targets, signal === undefined ? {} : { signal });
-    await this.#greeter.untilGreeted(connection);
-    return connection;
   }
 
   async #pull(peer: string): Promise<void> {
@@ -340,32 +315,6 @@ class Peer implements Overlay {
     const obeyed = this.#charters.obeyed;
     if (obeyed === undefined) throw new Refusal('not-here', 'no charter is known here');
     return encodeSignedCharter(obeyed.signed);
-  }
-
-  async #register(
-    protocol: string,
-    { options, f }: { readonly options: HandleOptions; readonly f: RequestHandler },
-  ): Promise<void> {
-    await this.#serve(protocol, options, (request, connection, signal) =>
-      f(request, connection.remotePeer.toString(), signal),
-    );
-  }
-
-  async #serve(
-    protocol: string,
-    options: HandleOptions,
-    answer: (request: Uint8Array, connection: Connection, signal: AbortSignal) => Promise<Uint8Array>,
-  ): Promise<void> {
-    const node = this.#running(`serve ${protocol}`);
-    const service = {
-      protocol,
-      options,
-      answer,
-      isMember: (peer: string) => this.#membership.current(peer) !== undefined,
-      onInteraction: (peer: string, event: Interaction) => this.#onInteraction.tell(peer, event),
-      log: this.#init.log,
-    };
-    await node.handle(protocol, serve(service), { maxInboundStreams: maxStreams(options), maxOutboundStreams: 256 });
   }
 
   #running(what: string): OverlayNode {

@@ -18,6 +18,9 @@ export interface PeerKeeperInit {
   readonly random: () => number;
 }
 
+/** After so many failures in a row a person should hear of it, once. */
+const worthTelling = 5;
+
 /**
  * Keeps the peers that we want: dials them, for ever, with back-off. A name is resolved afresh at every dial (by the
  * system's resolver, at connect), because a pod comes back with another IP.
@@ -104,16 +107,9 @@ export class PeerKeeper {
       this.#states.set(member.peerId, { notBefore: clock() + backoffMs(0, random), dialing: false, failures: 0 });
     } catch (error) {
       const wait = backoffMs(failures, random);
-      log.debug(
-        {
-          peer: member.peerId,
-          name: member.name,
-          addresses: member.addresses,
-          waitMs: Math.round(wait),
-          reason: wordsOf(error),
-        },
-        'could not connect to a member, trying again',
-      );
+      const about = { peer: member.peerId, name: member.name, addresses: member.addresses, reason: wordsOf(error) };
+      if (failures + 1 === worthTelling) log.info(about, 'a member cannot be reached, trying on');
+      else log.debug({ ...about, waitMs: Math.round(wait) }, 'could not connect to a member, trying again');
       this.#states.set(member.peerId, { notBefore: clock() + wait, dialing: false, failures: failures + 1 });
     }
     this.#look();

@@ -120,6 +120,19 @@ describe('a member', () => {
   });
 });
 
+describe('a member that opens connection after connection', () => {
+  it('keeps four of them', async () => {
+    const peer = await fleet.peer('one');
+    const guest = await fleet.peer('guest', { listen: [] });
+    await guest.overlay.stop();
+    await peer.overlay.adopt(await fleet.charter([peer.member, guest.member]));
+    const { node, seen } = await stranger(guest.key.key);
+    for (let i = 0; i < 7; i++) await node.dial(multiaddr(peer.overlay.addresses[0]!), { force: true });
+    await eventually('the three oldest were closed', 3000, () => seen.closed === 3);
+    expect(node.getConnections()).toHaveLength(4);
+  });
+});
+
 describe('a removed member', () => {
   it('is cut off everywhere within 2 s, though only one peer was told', async () => {
     const peers = await fleet.flock(4);
@@ -147,7 +160,7 @@ describe('a removed member', () => {
     await eventually('it is out', 2000, () => out!.overlay.peers().length === 0);
     await told!.overlay.adopt(await fleet.charter(peers.map((p) => p.member)));
     await allConnected(peers);
-    expect(out!.overlay.charter?.seq).toBe(3);
+    await eventually('it has caught up with the charter', 3000, () => out!.overlay.charter?.seq === 3);
   });
 });
 

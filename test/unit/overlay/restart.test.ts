@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fileCharterStore } from '../../../src/overlay/index.ts';
-import { allConnected, Fleet, log } from './fleet.ts';
+import { allConnected, eventually, Fleet, log } from './fleet.ts';
 
 let fleet: Fleet;
 let folder: string;
@@ -47,6 +47,31 @@ describe('a peer that restarts', () => {
     await truncate(path, 20);
     expect(await store.load()).toBeUndefined();
     expect((await fleet.peer('torn', { store })).overlay.charter).toBeUndefined();
+  });
+});
+
+describe('an overlay', () => {
+  it('may be started and stopped again and again', async () => {
+    const [one, two] = await fleet.flock(2);
+    one!.overlay.handle('/murmuration/echo/1.0.0', { maxRequestBytes: 10, timeoutMs: 1000 }, async (bytes) => bytes);
+    await one!.overlay.stop();
+    await one!.overlay.stop();
+    await eventually('the other one notices', 3000, () => two!.overlay.peers().length === 0);
+    await one!.overlay.start();
+    await one!.overlay.start();
+    await allConnected([one!, two!]);
+    const options = { timeoutMs: 2000, maxReplyBytes: 10 };
+    const reply = await two!.overlay.request(one!.key.peerId, '/murmuration/echo/1.0.0', Uint8Array.of(1), options);
+    expect(reply).toEqual(Uint8Array.of(1));
+  });
+
+  it('that cannot listen says on what, and can be started when it can', async () => {
+    const [first] = await fleet.flock(1);
+    await expect(fleet.peer('second', { listen: first!.overlay.addresses })).rejects.toThrow(
+      first!.overlay.addresses[0]!,
+    );
+    await first!.overlay.stop();
+    await fleet.peer('second', { listen: first!.member.addresses });
   });
 });
 
