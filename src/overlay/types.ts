@@ -26,7 +26,7 @@ export interface OverlayInit {
   readonly clock?: () => number;
   /** 0 <= x < 1. Default: Math.random. */
   readonly random?: () => number;
-  /** Where libp2p's own metrics go; absent: none are kept. */
+  /** Where libp2p's own metrics go: one registry a process, it keeps to the first it was given. Absent: none are kept. */
   readonly metrics?: Registry;
 }
 
