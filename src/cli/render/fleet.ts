@@ -34,10 +34,8 @@ export function fleetText(state: FleetState, width: number): readonly string[] {
 
 /** `digits   accuracy 0.957 of 0.95  ▕████▏  version bafy…q3e certified by 4 of 4   converged after 58 s` */
 export function modelText(model: ModelLine): string {
-  const drawn = model.target === undefined ? [] : [bar(progress(model), barWidth)];
-  return [model.name, ' ', ...[targetText(model)], ...drawn, versionText(model), ' ', progressText(model)]
-    .join('  ')
-    .replace(/ {4,}/g, '   ');
+  const drawn = model.target === undefined ? '' : `${bar(progress(model), barWidth)}  `;
+  return `${model.name}   ${targetText(model)}  ${drawn}${versionText(model)}   ${progressText(model)}`;
 }
 
 /** One line for logs: `digits: accuracy 0.874 of 0.95, 1 204 updates; 4 of 4 validators ready`. */

@@ -17,6 +17,12 @@ describe('the state of fleets as text', () => {
     ]);
   });
 
+  it('keeps the width of the bar while it is empty', () => {
+    expect(fleetText(state, 200)[0]).toBe(
+      'digits   accuracy - of 0.95  ▕                    ▏  no version yet   starting',
+    );
+  });
+
   it('fits the window', () => {
     for (const line of fleetText(state, 40)) expect([...line].length).toBeLessThanOrEqual(40);
   });
