@@ -89,6 +89,7 @@ export class Elector {
       });
     const onStop = () => term.abort(stop.reason);
     stop.addEventListener('abort', onStop, { once: true });
+    if (stop.aborted) onStop();
     // Renewed until the work has ended, also while it is ending.
     const ended = new AbortController();
     void work.then(() => ended.abort(new Error('the term is over')));

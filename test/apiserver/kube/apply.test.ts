@@ -19,6 +19,7 @@ import {
   systemClock,
 } from '../../../src/kube/index.ts';
 import { apiServer } from '../harness.ts';
+import { eventually } from './eventually.ts';
 import { configFor } from './proxy.ts';
 
 describe('apply, before a real API server', () => {
@@ -179,7 +180,7 @@ describe('apply, before a real API server', () => {
     await applier().apply(map('1'), { owner });
     expect((await applier().apply(map('2'), { owner })).data?.size).toBe('2');
     await plain.patch(ConfigMap, { namespace, name: 'map' }, { data: { other: 'by hand' } });
-    await expect.poll(() => caches.of(ConfigMap).get({ namespace, name: 'map' })?.data?.other).toBe('by hand');
+    await eventually(() => caches.of(ConfigMap).get({ namespace, name: 'map' })?.data?.other).toBe('by hand');
     expect((await applier().apply(map('2'), { owner })).data).toEqual({ size: '2', other: 'x' });
   });
 

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Caches, Client, ConfigMap, silent, systemClock } from '../../../src/kube/index.ts';
 import { apiServer } from '../harness.ts';
+import { eventually } from './eventually.ts';
 import { configFor, FaultyProxy } from './proxy.ts';
 
 /** The server's picture and ours are compared after quiet; "missed" is any difference. */
@@ -60,9 +61,9 @@ describe('a cache, before a real API server behind a bad network', () => {
       .sort();
   /** Waits until the store shows what the server has. */
   const agrees = async (timeout = 10_000) =>
-    expect
-      .poll(async () => show(caches.of(ConfigMap).list()), { timeout, interval: 50 })
-      .toEqual(show((await direct.list(ConfigMap, { namespace })).items));
+    eventually(async () => show(caches.of(ConfigMap).list()), { timeout, interval: 50 }).toEqual(
+      show((await direct.list(ConfigMap, { namespace })).items),
+    );
 
   it('holds what was there and what comes', async () => {
     await put('before', '1');
@@ -117,7 +118,7 @@ describe('a cache, before a real API server behind a bad network', () => {
     await put('a', '1');
     // Only what is opened from now on passes; the old connection stays open and mute.
     const { accepted } = proxy;
-    await expect.poll(() => proxy.accepted, { timeout: 8000 }).toBeGreaterThan(accepted);
+    await eventually(() => proxy.accepted, { timeout: 8000 }).toBeGreaterThan(accepted);
     proxy.mode = 'pass';
     await agrees();
   });

