@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fileCharterStore } from '../../../src/overlay/index.ts';
-import { allConnected, eventually, Fleet, log } from './fleet.ts';
+import { createOverlay, fileCharterStore, generateIdentity, memoryCharterStore } from '../../../src/overlay/index.ts';
+import { allConnected, eventually, Fleet, log, network } from './fleet.ts';
 
 let fleet: Fleet;
 let folder: string;
@@ -67,11 +67,15 @@ describe('an overlay', () => {
 
   it('that cannot listen says on what, and can be started when it can', async () => {
     const [first] = await fleet.flock(1);
-    await expect(fleet.peer('second', { listen: first!.overlay.addresses })).rejects.toThrow(
-      first!.overlay.addresses[0]!,
-    );
+    const listen = first!.overlay.addresses;
+    const { key } = await generateIdentity();
+    const charters = memoryCharterStore();
+    const second = createOverlay({ network, identity: key, authority: fleet.authority.peerId, listen, charters, log });
+    await expect(second.start()).rejects.toThrow(listen[0]!);
     await first!.overlay.stop();
-    await fleet.peer('second', { listen: first!.member.addresses });
+    await second.start();
+    expect(second.addresses).toEqual(listen);
+    await second.stop();
   });
 });
 
