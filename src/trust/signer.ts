@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, unlink } from 'node:fs/promises';
+import { mkdir, readFile, unlink } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -55,13 +55,12 @@ export async function startSigner(options: SignerOptions): Promise<Signer> {
   await removeDeadSocket(socket);
   await mkdir(dirname(socket), { recursive: true });
   const server = signerServer({ signing: () => signing, log });
-  const umask = process.umask(0o117);
+  const umask = process.umask(0o117); // the socket is born with mode 0660: there is no moment in which others may connect
   try {
     await server.listen({ path: socket });
   } finally {
     process.umask(umask);
   }
-  await chmod(socket, 0o660);
   log.info({ socket }, 'listening for votes to sign');
 
   const open = async (): Promise<string> => {

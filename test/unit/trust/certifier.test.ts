@@ -162,6 +162,34 @@ describe('four validators', () => {
     expectOneVersionPerHeight(fleet.validators);
   });
 
+  it('ask their signers once each', async () => {
+    const asked: number[] = [];
+    const fleet = new Fleet({
+      change: (index, { sign }) => ({
+        sign: (wanted) => {
+          asked.push(index);
+          return sign(wanted);
+        },
+      }),
+    });
+    for (let age = 100; age < 140; age += 10) fleet.advance(age);
+    await fleet.seconds(5);
+    expect(asked.sort()).toEqual([0, 1, 2, 3]);
+  });
+
+  it('send again what was lost, within the turn of the first proposer', async () => {
+    const fleet = new Fleet({ loss: 1 });
+    fleet.advance(100);
+    await fleet.seconds(4);
+    fleet.loss = 0;
+    await fleet.seconds(4);
+    for (const { certified } of fleet.validators) expect(certified).toHaveLength(1);
+    expect(
+      new Set(fleet.messages('proposal').map((message) => message.kind === 'proposal' && message.proposal.proposer))
+        .size,
+    ).toBe(1);
+  });
+
   it('do nothing below the first height', async () => {
     const fleet = new Fleet();
     fleet.advance(99);
@@ -363,6 +391,20 @@ describe('a certifier', () => {
     expect(fleet.tell(0, 'peer-1', { v: 1, kind: 'certificate', certificate: make(4_000, [1, 2, 3]) })).toBe('ignored');
     expect(fleet.tell(0, 'peer-1', { v: 1, kind: 'certificate', certificate: make(6_000, [1]) })).toBe('ignored');
     expect(fleet.validators[0]!.certified.map(({ age }) => age)).toEqual([5_000]);
+  });
+
+  it('tells the certificate to who still votes for its height', async () => {
+    const fleet = new Fleet();
+    const certificate = certify(
+      [1, 2, 3].map((index) => vote(key(index))),
+      fleet.members,
+      RULES,
+      1,
+    )!;
+    fleet.tell(0, 'peer-1', { v: 1, kind: 'certificate', certificate });
+    expect(fleet.messages('certificate')).toEqual([]);
+    for (let copy = 0; copy < 3; copy++) fleet.tell(0, 'peer-0', { v: 1, kind: 'vote', signed: vote(key(0)) });
+    expect(fleet.messages('certificate')).toHaveLength(1);
   });
 
   it('waits for the newer charter that a certificate speaks of', () => {

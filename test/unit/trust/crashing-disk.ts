@@ -101,13 +101,12 @@ export class CrashingDisk implements Disk {
     }
   }
 
-  /** Data in the cache at a power loss: nothing, a part, all, or its length with zeros in place of the rest. */
+  /** Data in the cache at a power loss: a part of it, or its whole length with some of its pages still zero. */
   #torn(data: Uint8Array): Uint8Array {
-    const kept = Math.floor(this.#random() * (data.length + 1));
-    if (this.#random() < 0.5) return data.slice(0, kept);
-    const zeroed = new Uint8Array(data.length);
-    zeroed.set(data.subarray(0, kept));
-    return zeroed;
+    const from = Math.floor(this.#random() * (data.length + 1));
+    if (this.#random() < 0.5) return data.slice(0, from);
+    const to = this.#random() < 0.5 ? data.length : from + Math.floor(this.#random() * (data.length - from));
+    return data.slice().fill(0, from, to);
   }
 
   async #step(what: string, partly: () => void = () => undefined): Promise<void> {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  type Disk,
   DoubleVoteError,
   type Intent,
   ProtectionCorruptError,
@@ -25,6 +26,49 @@ const sign = (wanted: Intent) => () => `${wanted.model}/${wanted.age}/${wanted.v
 function expectNoDoubleVote(signatures: readonly string[]): void {
   const heights = new Set(signatures.map((signature) => signature.slice(0, signature.lastIndexOf('/'))));
   expect(new Set(signatures).size).toBe(heights.size);
+}
+
+/** Where a test holds somebody up. */
+class Gate {
+  readonly #reached = Promise.withResolvers<void>();
+  #passage: PromiseWithResolvers<void> | undefined;
+
+  get reached(): Promise<void> {
+    return this.#reached.promise;
+  }
+
+  shut(): void {
+    this.#passage = Promise.withResolvers();
+  }
+
+  open(): void {
+    this.#passage?.resolve();
+  }
+
+  async pass(): Promise<void> {
+    if (this.#passage === undefined) return;
+    this.#reached.resolve();
+    await this.#passage.promise;
+  }
+}
+
+/** A disk as one of its users sees it, who can be held up before making a file or writing to it. */
+function gated(disk: Disk, gates: { readonly beforeCreate?: Gate; readonly beforeWrite?: Gate }): Disk {
+  return {
+    mkdir: (path, options) => disk.mkdir(path, options),
+    readdir: (path) => disk.readdir(path),
+    readFile: (path) => disk.readFile(path),
+    unlink: (path) => disk.unlink(path),
+    open: async (path, flags) => {
+      if (flags === 'wx') await gates.beforeCreate?.pass();
+      const file = await disk.open(path, flags);
+      const writeFile = async (data: Uint8Array): Promise<void> => {
+        await gates.beforeWrite?.pass();
+        await file.writeFile(data);
+      };
+      return { writeFile, sync: () => file.sync(), close: () => file.close() };
+    },
+  };
 }
 
 describe('slashing protection', () => {
@@ -108,16 +152,13 @@ describe('slashing protection', () => {
   it('gives no signature when the disk is full, and goes on when it is not', async () => {
     let full = false;
     const disk = new CrashingDisk(seeded(1));
-    const fs = Object.assign(Object.create(disk), {
-      mkdir: () => disk.mkdir(),
-      readdir: () => disk.readdir(),
-      readFile: (path: string) => disk.readFile(path),
-      unlink: (path: string) => disk.unlink(path),
-      open: async (path: string, flags: 'r' | 'wx') => {
+    const fs: Disk = {
+      ...gated(disk, {}),
+      open: async (path, flags) => {
         const file = await disk.open(path, flags);
         return full && flags === 'wx' ? { ...file, writeFile: () => Promise.reject(new Error('ENOSPC')) } : file;
       },
-    });
+    };
     const store = await ProtectionStore.open('dir', publicKey, { fs });
     full = true;
     await expect(store.protect(intent(100, 1), () => 'signed')).rejects.toThrow('ENOSPC');
@@ -184,6 +225,23 @@ describe('slashing protection', () => {
     const steps = await run(Number.POSITIVE_INFINITY, 0);
     expect(steps).toBeGreaterThan(20);
     for (let step = 0; step <= steps; step++) for (let seed = 0; seed < 5; seed++) await run(step, seed);
+  });
+
+  it('knows of a vote that the signer before it was still writing while this one opened the store', async () => {
+    const disk = new CrashingDisk(seeded(1));
+    const oldWrites = new Gate();
+    const newClaims = new Gate();
+    const first = await ProtectionStore.open('dir', publicKey, { fs: gated(disk, { beforeWrite: oldWrites }) });
+    oldWrites.shut();
+    const signing = first.protect(intent(100, 1), () => 'released');
+    await oldWrites.reached; // its file is there, and still empty
+    newClaims.shut();
+    const opening = ProtectionStore.open('dir', publicKey, { fs: gated(disk, { beforeCreate: newClaims }) });
+    await newClaims.reached; // it has read the empty file as torn
+    oldWrites.open();
+    await expect(signing).resolves.toBe('released');
+    newClaims.open();
+    await expect((await opening).protect(intent(100, 2), () => 'no')).rejects.toThrow(DoubleVoteError);
   });
 
   it('never signs two different votes when two signers share a store, in whatever order they run', async () => {

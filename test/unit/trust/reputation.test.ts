@@ -56,11 +56,14 @@ describe('a reputation', () => {
     expect(after.storage).toBe(before.storage);
   });
 
-  it('takes a loss that is no number for harm', () => {
-    const one = book();
-    one.mergeEffect('p', 1, Number.NaN);
-    expect(one.of('p').learning).toBeLessThan(NEUTRAL);
-  });
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -1])(
+    'takes a loss of %d for harm',
+    (loss) => {
+      const one = book();
+      one.mergeEffect('p', 1, loss);
+      expect(one.of('p').learning).toBeLessThan(NEUTRAL);
+    },
+  );
 
   it('fades to neutral, half of the way in six hours', () => {
     const one = book();
