@@ -70,7 +70,7 @@ export class ScriptedServer {
   }
 
   /** Resolves when `count` requests have come. */
-  async whenAsked(count: number, ms = 5000): Promise<void> {
+  async whenAsked(count: number, ms = 20_000): Promise<void> {
     await this.until(() => this.asked.length >= count, `${count} requests (${this.asked.length} came)`, ms);
   }
 
