@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DataError, ModelError } from '../../../src/learning/errors.ts';
-import { DIGITS, digitsSpec, engine, fleet, gossip, wasm } from './fleet.ts';
+import { splitRows } from '../../../src/learning/split.ts';
+import { DIGITS, digits, digitsSpec, engine, fleet, gossip, wasm } from './fleet.ts';
 
 describe('an engine', () => {
   it('starts from weights that the model’s uid alone decides', async () => {
@@ -119,17 +120,24 @@ describe('an engine', () => {
     for (const snapshot of bad) expect(() => one.load(snapshot)).toThrow(ModelError);
   });
 
-  it('predicts from features on the scale of the file, probabilities that add up to one', async () => {
+  it('predicts, from features on the scale of the file, what it is evaluated by', async () => {
     const one = await engine({ partition: { index: 0, of: 1 } });
-    for (let i = 0; i < 60; i++) one.update();
-    // Row 1 of the bundled file: a zero.
-    const zero = [
-      0, 0, 5, 13, 9, 1, 0, 0, 0, 0, 13, 15, 10, 15, 5, 0, 0, 3, 15, 2, 0, 11, 8, 0, 0, 4, 12, 0, 0, 8, 8, 0, 0, 5, 8,
-      0, 0, 9, 8, 0, 0, 4, 11, 0, 1, 12, 7, 0, 0, 2, 14, 5, 10, 12, 0, 0, 0, 0, 6, 13, 10, 0, 0, 0,
-    ];
-    const [probabilities] = one.predict([zero]);
-    expect(probabilities!.indexOf(Math.max(...probabilities!))).toBe(0);
-    expect(probabilities!.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 5);
+    for (let i = 0; i < 20; i++) one.update();
+    const table = digits();
+    const { test } = splitRows(table.rows, digitsSpec().data.split);
+    const rows = [...test].map((row) => [...table.features.subarray(row * 64, (row + 1) * 64)]);
+    const losses = one.predict(rows).map((probabilities, i) => {
+      expect(probabilities.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 5);
+      return -Math.log(probabilities[table.labels[test[i]!]!]!);
+    });
+    expect(losses.reduce((sum, loss) => sum + loss, 0) / losses.length).toBeCloseTo(one.evaluate().loss, 4);
+  });
+
+  it('keeps the held-out rows out of the probe', async () => {
+    const one = await engine({ spec: digitsSpec({ data: { split: { testRows: 3 } } }) });
+    // A score over 200 rows, not over the 3 held out.
+    const { loss } = one.score(one.snapshot());
+    expect(loss).not.toBeCloseTo(one.evaluate().loss, 3);
   });
 
   it.each<[string, unknown, RegExp]>([
@@ -176,9 +184,9 @@ describe('an engine', () => {
     const one = await engine({
       spec: digitsSpec({ learning: { optimizer: { learningRate: '100000000000' } }, data: { scale: '0.000001' } }),
     });
-    const before = one.snapshot();
+    const before = one.message();
     expect(() => one.update()).toThrow(/learningRate below 100000000000/);
-    expect(one.snapshot()).toEqual(before);
+    expect(one.message()).toEqual(before);
   });
 
   it('passes on what is wrong with the data', async () => {

@@ -18,10 +18,14 @@ describe('gossip learning on the digits, four validators', () => {
       learning: { localSteps: 2, optimizer: { learningRate: '0.3' } },
     });
     const engines = await fleet(4, { spec });
-    const refused = gossip(engines, 300);
+    let refused = gossip(engines, 200);
+    // Not by luck at one moment: the running average does not swing towards one's own digits.
+    for (let seed = 2; seed < 12; seed++) {
+      refused += gossip(engines, 10, seed);
+      expect(leastAccuracy(engines)).toBeGreaterThanOrEqual(0.91);
+    }
     // An honest model may look like a poisoned one right after training on two digits, but rarely.
     expect(refused).toBeLessThanOrEqual(12);
-    expect(leastAccuracy(engines)).toBeGreaterThanOrEqual(0.92);
   });
 
   it('is what makes them learn: alone on its two to four digits a validator stays below 0.45', limit, async () => {

@@ -83,7 +83,6 @@ describe('a frame', () => {
     ['NaN', changed((w) => Object.assign(w.tensors[1]!, { data: floats(1, Number.NaN, 3) }))],
     ['Infinity', changed((w) => Object.assign(w.tensors[1]!, { data: floats(1, Number.POSITIVE_INFINITY, 3) }))],
     ['text for bytes', changed((w) => Object.assign(w.tensors[1]!, { data: 'abc' }))],
-    ['more bytes than any frame has', new Uint8Array(maxFrameBytes(layout) + 1)],
     [
       'int8 whose scale overflows',
       encode({
@@ -101,6 +100,11 @@ describe('a frame', () => {
   ])('with %s is refused with a sentence', (_, bytes) => {
     const decoded = decodeFrame(bytes, 'uid', layout);
     expect(decoded).toMatchObject({ isValid: false, reason: expect.stringMatching(/^Message refused: .*\.$/s) });
+  });
+
+  it('longer than any frame of this model is refused unread', () => {
+    const decoded = decodeFrame(new Uint8Array(maxFrameBytes(layout) + 1), 'uid', layout);
+    expect(decoded).toMatchObject({ isValid: false, reason: expect.stringContaining('at most') });
   });
 
   it('of any bytes at all is refused, never thrown', () => {

@@ -39,6 +39,15 @@ describe('patched wasm kernels', () => {
     }
   });
 
+  it('free what they transposed', async () => {
+    await core.setBackend('wasm');
+    const held = core.backend().numDataIds();
+    const multiply = () =>
+      core.dispose(core.tidy(() => core.matMul(core.ones([3, 5]), core.ones([4, 5]), false, true)));
+    for (let i = 0; i < 10; i++) multiply();
+    expect(core.backend().numDataIds()).toBe(held);
+  });
+
   it.each([
     ['same', 1, 3],
     ['same', 2, 3],
