@@ -17,6 +17,8 @@ const floors = [
 ] as const;
 /** Rooms that could be published on their own. */
 const alone = ['api', 'kube', 'chunks'];
+/** Doors beside a room's index.ts: how messages are written and checked, for the rooms that define some of their own. */
+const sideDoors = ['src/overlay/codec.ts', 'src/overlay/shapes.ts'];
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
@@ -78,7 +80,8 @@ describe('the architecture', () => {
   });
 
   it('enters a room by its index.ts', () => {
-    expect(between.filter(({ to }) => to !== `src/${roomOf(to)}/index.ts`).map(text)).toEqual([]);
+    const climbed = between.filter(({ to }) => to !== `src/${roomOf(to)}/index.ts` && !sideDoors.includes(to));
+    expect(climbed.map(text)).toEqual([]);
   });
 
   it('says in the index.ts of each room what lives there', () => {
