@@ -1,15 +1,18 @@
 #!/bin/sh
 # runtime.sh ROOT: gathers what Node needs to run and nothing else: the program, the
-# libraries it is linked with, certificates, a shell, and a user who is not root.
+# libraries it is linked with, certificates, a shell and a few tools, a user who is not root.
 set -eu
 root=$1
 mkdir -p "$root/usr/local/bin" "$root/usr/bin" "$root/etc/ssl/certs" "$root/tmp" "$root/app"
 chmod 1777 "$root/tmp"
 ln -s usr/bin "$root/bin"
 cp "$(command -v node)" "$root/usr/local/bin/node"
-cp -L /bin/sh "$root/usr/bin/sh"
+# for probes and for those who look into a pod
+for name in sh test ls cat df du id env head tail wc stat sleep mkdir rm cp mv ln touch dd sha256sum grep; do
+  cp -L "$(command -v "$name" | grep / || echo "/usr/bin/$name")" "$root/usr/bin/$name"
+done
 {
-  ldd "$(command -v node)" /bin/sh
+  ldd "$root"/usr/bin/* "$root/usr/local/bin/node"
   # looked up by name at run time: host names, and threads of older add-ons
   for name in libnss_dns.so.2 libnss_files.so.2 libresolv.so.2 librt.so.1 libgomp.so.1; do
     find /lib /usr/lib -name "$name" | sed 's/^/ => /; s/$/ /'
