@@ -125,6 +125,10 @@ function podSpec(node: ValidatorNode, setting: PodSetting): PodSpec {
   };
 }
 
+/** The image has no shell: node itself looks whether somebody listens on the signer's socket. */
+const SOCKET_ANSWERS =
+  "require('node:net').connect('/run/murmuration/signer.sock', () => process.exit(0)).on('error', () => process.exit(1))";
+
 /** The only container that can read the stake key. A native sidecar: up before the validator, down after it. */
 function signer(node: ValidatorNode, setting: PodSetting): Container {
   return {
@@ -140,7 +144,7 @@ function signer(node: ValidatorNode, setting: PodSetting): Container {
     ],
     securityContext: hardened,
     startupProbe: {
-      exec: { command: ['test', '-S', '/run/murmuration/signer.sock'] },
+      exec: { command: ['node', '--eval', SOCKET_ANSWERS] },
       periodSeconds: 1,
       failureThreshold: 60,
     },
@@ -178,9 +182,9 @@ function validator(node: ValidatorNode, setting: PodSetting, data: readonly Data
       { name: 'p2p', containerPort: PORTS.p2p, protocol: 'TCP' },
       { name: 'http', containerPort: PORTS.http, protocol: 'TCP' },
     ],
-    // A cold start on a busy machine takes seconds to a minute; after that, three misses in 15 s count.
-    startupProbe: { httpGet: { path: '/readyz', port: 'http' }, periodSeconds: 2, failureThreshold: 90 },
-    readinessProbe: { httpGet: { path: '/readyz', port: 'http' }, periodSeconds: 5, failureThreshold: 3 },
+    // A cold start on a busy machine takes seconds to minutes; after that, misses for 15 s count.
+    startupProbe: { httpGet: { path: '/healthz', port: 'http' }, periodSeconds: 1, failureThreshold: 180 },
+    readinessProbe: { httpGet: { path: '/readyz', port: 'http' }, periodSeconds: 2, failureThreshold: 7 },
     livenessProbe: {
       httpGet: { path: '/healthz', port: 'http' },
       periodSeconds: 10,

@@ -1,0 +1,268 @@
+import { Model, ModelShard, reservationName, ValidatorFleet, ValidatorNode } from '../../../src/api/index.ts';
+import {
+  controllerOf,
+  type Existing,
+  type KubeObject,
+  type PersistentVolumeClaim,
+  type Pod,
+  type Service,
+} from '../../../src/kube/index.ts';
+import type { Action } from '../../../src/operator/action.ts';
+import { same } from '../../../src/operator/digest.ts';
+import type { FleetWorld } from '../../../src/operator/fleet/plan.ts';
+import { fleetStatus } from '../../../src/operator/fleet/status.ts';
+import type { StakeKeyReservation } from '../../../src/operator/kinds.ts';
+import { type PodSetting, plannedPodHash } from '../../../src/operator/node/children/pod.ts';
+import type { KeySecret } from '../../../src/operator/node/keys.ts';
+import { nodeStatus } from '../../../src/operator/node/status.ts';
+import type { NodeWorld } from '../../../src/operator/node/world.ts';
+
+export const NAMESPACE = 'garden';
+export const NOW = Date.parse('2026-11-21T12:00:00Z');
+export const SETTING: PodSetting = {
+  image: 'murmuration:0.1.0',
+  authority: '12D3Authority',
+  sources: [],
+  claims: new Set(),
+};
+
+/** Any object as a test looks at it. */
+// biome-ignore lint/suspicious/noExplicitAny: objects of every kind
+export type Loose = Existing<KubeObject> & { spec?: any; status?: any };
+
+/**
+ * The API server, kubelet and network as far as planners see them: objects in memory, actions that change them, pods
+ * that become ready when the test says so.
+ */
+export class Cluster {
+  readonly objects = new Map<string, Loose>();
+  /** Every key that was ever made, by Secret name. */
+  readonly keysMade: string[] = [];
+  namespaceTerminating = false;
+  setting: PodSetting | undefined = SETTING;
+  now = NOW;
+  #version = 0;
+
+  get<T extends KubeObject>(kind: string, name: string): Existing<T> | undefined {
+    return this.objects.get(`${kind} ${name}`) as Existing<T> | undefined;
+  }
+
+  list<T extends KubeObject>(kind: string): readonly Existing<T>[] {
+    return [...this.objects.entries()].filter(([id]) => id.startsWith(`${kind} `)).map(([, one]) => one as never);
+  }
+
+  /** Stores the object as the API server would: uid, generation, defaults of our kinds. */
+  put(object: KubeObject): Loose {
+    const id = `${object.kind} ${object.metadata.name}`;
+    const before = this.objects.get(id);
+    const { spec, status, ...rest } = completed(object) as Loose;
+    const generation = (before?.metadata.generation ?? 0) + (before !== undefined && same(before.spec, spec) ? 0 : 1);
+    this.#version += 1;
+    const stored = {
+      ...rest,
+      ...(spec === undefined ? {} : { spec }),
+      ...((status ?? before?.status) === undefined ? {} : { status: status ?? before?.status }),
+      metadata: {
+        ...before?.metadata,
+        ...object.metadata,
+        labels: { ...before?.metadata.labels, ...object.metadata.labels },
+        annotations: { ...object.metadata.annotations },
+        uid: before?.metadata.uid ?? `uid-${this.#version}`,
+        resourceVersion: String(this.#version),
+        generation,
+        creationTimestamp: before?.metadata.creationTimestamp ?? new Date(this.now).toISOString(),
+      },
+    } as Loose;
+    this.objects.set(id, stored);
+    return stored;
+  }
+
+  /** As `kubectl delete`: stays while it has a finalizer; a pod stays until the kubelet lets go of it. */
+  delete(kind: string, name: string): void {
+    const id = `${kind} ${name}`;
+    const object = this.objects.get(id);
+    if (object === undefined) return;
+    const stays =
+      (object.metadata.finalizers?.length ?? 0) > 0 || (kind === 'Pod' && object.spec.nodeName !== undefined);
+    if (!stays) {
+      this.objects.delete(id);
+      return;
+    }
+    const deletionTimestamp = object.metadata.deletionTimestamp ?? new Date(this.now).toISOString();
+    this.objects.set(id, { ...object, metadata: { ...object.metadata, deletionTimestamp } });
+  }
+
+  perform(action: Action, record?: () => void): void {
+    switch (action.do) {
+      case 'apply':
+        this.put(action.object);
+        return;
+      case 'create':
+        if (!this.objects.has(`${action.object.kind} ${action.object.metadata.name}`)) this.put(action.object);
+        return;
+      case 'makeKey': {
+        const { name } = action.secret.metadata;
+        if (this.objects.has(`Secret ${name}`)) return;
+        this.keysMade.push(name);
+        const stored = this.put(action.secret);
+        this.objects.set(`Secret ${name}`, {
+          ...stored,
+          spec: { name: publicName(action.which, this.keysMade.length) },
+        });
+        return;
+      }
+      case 'delete': {
+        const there = this.objects.get(`${action.kind.kind} ${action.key.name}`);
+        if (there?.metadata.uid !== action.uid) return;
+        if (action.graceSeconds === 0) this.objects.delete(`${action.kind.kind} ${action.key.name}`);
+        else this.delete(action.kind.kind, action.key.name);
+        return;
+      }
+      case 'record':
+        record?.();
+        return;
+      case 'finalizer': {
+        const id = `${action.kind.kind} ${action.object.metadata.name}`;
+        const there = this.objects.get(id);
+        if (there === undefined) return;
+        const finalizers = action.present ? ['murmuration.dev/validator'] : [];
+        if (!action.present && there.metadata.deletionTimestamp !== undefined) this.objects.delete(id);
+        else this.objects.set(id, { ...there, metadata: { ...there.metadata, finalizers } });
+        return;
+      }
+    }
+  }
+
+  /** The kubelet gets hold of this pod, or lets go of it. */
+  kubelet(name: string, fate: 'runs' | 'fails' = 'runs'): void {
+    const id = `Pod ${name}`;
+    const pod = this.objects.get(id);
+    if (pod === undefined) return;
+    if (pod.metadata.deletionTimestamp !== undefined) {
+      this.objects.delete(id);
+      return;
+    }
+    const ready = fate === 'runs' ? 'True' : 'False';
+    const status = { phase: 'Running', podIP: '10.0.0.1', conditions: [{ type: 'Ready', status: ready }] };
+    this.objects.set(id, { ...pod, spec: { ...pod.spec, nodeName: 'machine-0' }, status });
+  }
+
+  secret(name: string): KeySecret {
+    const found = this.objects.get(`Secret ${name}`);
+    if (found === undefined) return { is: 'absent' };
+    const { uid, labels } = found.metadata;
+    return { is: 'key', name: found.spec.name, uid, node: labels?.['murmuration.dev/node'] };
+  }
+
+  nodeWorld(name: string, change: Partial<NodeWorld> = {}): NodeWorld | undefined {
+    const node = this.get<ValidatorNode>('ValidatorNode', name);
+    if (node === undefined) return undefined;
+    const stake = this.secret(node.spec.stake.keySecretRef?.name ?? `${name}-stake`);
+    const publicKey = stake.is === 'key' ? stake.name : node.status?.stake?.publicKey;
+    const pod = this.get<Pod>('Pod', name);
+    const up = pod?.status?.conditions?.some(({ status }) => status === 'True');
+    return {
+      node,
+      now: this.now,
+      namespaceTerminating: this.namespaceTerminating,
+      identity: this.secret(`${name}-identity`),
+      stake,
+      reservation:
+        publicKey === undefined
+          ? undefined
+          : this.get<StakeKeyReservation>('StakeKeyReservation', reservationName(publicKey)),
+      volume: this.get<PersistentVolumeClaim>('PersistentVolumeClaim', `${name}-data`),
+      service: this.get<Service>('Service', name),
+      pod,
+      machine: undefined,
+      setting: this.setting,
+      holding: [],
+      others: this.list('ValidatorNode').length - 1,
+      heard: up ? heard(name, this.now) : undefined,
+      listening: true,
+      refused: [],
+      ...change,
+    };
+  }
+
+  /** What the node controller does after a plan is empty, or at `record`. */
+  writeNodeStatus(name: string, change: Partial<NodeWorld> = {}): void {
+    const world = this.nodeWorld(name, change);
+    if (world === undefined) return;
+    const id = `ValidatorNode ${name}`;
+    const present = this.objects.get(id);
+    if (present !== undefined) this.objects.set(id, { ...present, status: nodeStatus(world, new Map()) });
+  }
+
+  fleetWorld(name: string): FleetWorld {
+    const fleet = this.get<ValidatorFleet>('ValidatorFleet', name);
+    if (fleet === undefined) throw new Error(`there is no fleet ${name}`);
+    const nodes = this.list<ValidatorNode>('ValidatorNode');
+    const mine = nodes.filter((node) => controllerOf(node)?.uid === fleet.metadata.uid);
+    const { setting } = this;
+    return {
+      fleet,
+      now: this.now,
+      namespaceTerminating: this.namespaceTerminating,
+      members: mine.map((node) => ({ node, pod: this.get<Pod>('Pod', node.metadata.name) })),
+      taken: new Set(nodes.filter((node) => !mine.includes(node)).map(({ metadata }) => metadata.name)),
+      podHash: (node) => (setting === undefined ? undefined : plannedPodHash(node, setting)),
+    };
+  }
+
+  writeFleetStatus(name: string): void {
+    const id = `ValidatorFleet ${name}`;
+    const present = this.objects.get(id);
+    if (present !== undefined) this.objects.set(id, { ...present, status: fleetStatus(this.fleetWorld(name)) });
+  }
+}
+
+const publicName = (which: string, count: number): string =>
+  which === 'identity' ? `12D3Peer${count}` : `02${String(count).padStart(64, '0')}`;
+
+/** A fresh report of a validator that is connected. */
+export const heard = (node: string, at: number): NonNullable<NodeWorld['heard']> => ({
+  report: {
+    v: 1,
+    node,
+    at,
+    charterSeq: 1,
+    peers: 3,
+    backend: 'wasm',
+    disk: { usedBytes: 1, freeBytes: 1 },
+    models: [],
+    reputation: [],
+    held: [],
+    problems: [],
+  },
+  at,
+  reputation: undefined,
+  grewAt: undefined,
+});
+
+function completed(object: KubeObject): KubeObject {
+  const schemas = { ValidatorNode, ValidatorFleet, Model, ModelShard };
+  const schema = schemas[object.kind as keyof typeof schemas];
+  if (schema === undefined) return object;
+  const { status, ...rest } = object as Loose;
+  const parsed = schema.parse(rest) as KubeObject;
+  return (status === undefined ? parsed : { ...parsed, status }) as KubeObject;
+}
+
+/** A ValidatorNode as a person writes it. */
+export const nodeOf = (name: string, spec: object = {}, metadata: object = {}): KubeObject =>
+  ({
+    apiVersion: 'murmuration.dev/v1alpha1',
+    kind: 'ValidatorNode',
+    metadata: { name, namespace: NAMESPACE, ...metadata },
+    spec,
+  }) as KubeObject;
+
+/** A ValidatorFleet as a person writes it. */
+export const fleetOf = (name: string, spec: object): KubeObject =>
+  ({
+    apiVersion: 'murmuration.dev/v1alpha1',
+    kind: 'ValidatorFleet',
+    metadata: { name, namespace: NAMESPACE },
+    spec,
+  }) as KubeObject;
