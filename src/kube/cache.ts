@@ -1,8 +1,10 @@
-import type { Client, Written } from './client.ts';
+import type { Written } from './calls.ts';
+import type { Client } from './client.ts';
+import type { IndexFunction } from './indexes.ts';
 import { type AnyKind, apiVersionOf, type Kind, kindText } from './kinds.ts';
 import type { Log } from './log.ts';
 import { type Existing, type KubeObject, type Selector, selects } from './objects.ts';
-import { type IndexFunction, type ReadStore, Store } from './store.ts';
+import { type ReadStore, Store } from './store.ts';
 import type { Clock, Random } from './time.ts';
 import { Watcher } from './watcher.ts';
 

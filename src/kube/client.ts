@@ -1,135 +1,26 @@
 import type { KubeConfig } from '@kubernetes/client-node';
-import {
-  BadAnswer,
-  ConnectionFailed,
-  DeadlineExceeded,
-  errorFor,
-  FencedOff,
-  Gone,
-  KubeError,
-  messageOf,
-  NotFound,
-  type StatusBody,
-} from './errors.ts';
-import { type Fence, open } from './fence.ts';
+import type {
+  ApplyOptions,
+  CallOptions,
+  DeleteOptions,
+  ListOptions,
+  Page,
+  PatchOptions,
+  RawWatchEvent,
+  WatchOptions,
+  Written,
+} from './calls.ts';
+import { Gone, NotFound } from './errors.ts';
+import { type Call, Exchange, type ExchangeInit } from './exchange.ts';
 import { type AnyKind, apiVersionOf, type Kind } from './kinds.ts';
-import { jsonLines, readAll } from './lines.ts';
-import { type Log, silent } from './log.ts';
-import { type Existing, type KubeObject, keyOf, keyText, type ObjectKey, type Selector } from './objects.ts';
+import { type Existing, type KubeObject, keyOf, keyText, type ObjectKey } from './objects.ts';
 import { collectionPath, objectPath, query, selectorQuery } from './paths.ts';
-import { type Clock, deadline, type Random, sleep, systemClock } from './time.ts';
-import { HttpTransport, type Transport, type TransportAnswer, type TransportRequest } from './transport.ts';
+import { systemClock } from './time.ts';
+import { HttpTransport } from './transport.ts';
 
-/** What every call takes. */
-export interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
-  /** The whole call, retries included. ms; default 30 000 (a page of a list: 60 000). */
-  readonly deadlineMs?: number | undefined;
-}
-
-export interface ListOptions extends CallOptions {
-  /** Default: all namespaces. */
-  readonly namespace?: string | undefined;
-  readonly selector?: Selector | undefined;
-  /** Objects a page. Default 500. */
-  readonly limit?: number | undefined;
-}
-
-export interface Page<T extends KubeObject> {
-  readonly items: readonly Existing<T>[];
-  /** The state of the whole list, the same on every page. */
-  readonly resourceVersion: string;
-  /** Token of the next page; empty on the last. */
-  readonly continue: string;
-}
-
-export interface ApplyOptions extends CallOptions {
-  /** Who owns the fields. */
-  readonly fieldManager: string;
-  /** Take fields over from other managers instead of failing with Conflict. Default true. */
-  readonly force?: boolean | undefined;
-}
-
-export interface PatchOptions extends CallOptions {
-  /** `merge` (RFC 7386, default), `json` (RFC 6902) or `strategic` (built-in kinds only). */
-  readonly type?: 'merge' | 'json' | 'strategic' | undefined;
-  readonly subresource?: string | undefined;
-  readonly fieldManager?: string | undefined;
-  /** Optimistic lock (merge only): Conflict when the object is not of this version. */
-  readonly resourceVersion?: string | undefined;
-}
-
-export interface DeleteOptions extends CallOptions {
-  /** Conflict when the object has another uid: never delete a namesake. */
-  readonly uid?: string | undefined;
-  readonly resourceVersion?: string | undefined;
-  /** Default `Background`. */
-  readonly propagation?: 'Background' | 'Foreground' | 'Orphan' | undefined;
-  readonly gracePeriodSeconds?: number | undefined;
-}
-
-export interface WatchOptions {
-  readonly namespace?: string | undefined;
-  readonly selector?: Selector | undefined;
-  readonly resourceVersion?: string | undefined;
-  readonly sendInitialEvents?: boolean | undefined;
-  /** After which the server ends the watch by itself. */
-  readonly timeoutSeconds: number;
-  /** The stream is given up when nothing came for so long (half-open connection). ms */
-  readonly idleMs: number;
-  readonly signal: AbortSignal;
-}
-
-/** A line of a watch. `object` is a Status for ERROR, and has only a resourceVersion for BOOKMARK. */
-export interface RawWatchEvent {
-  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
-  readonly object: unknown;
-}
-
-/** What a write did, told to whoever keeps a picture of the cluster. */
-export type Written =
-  | { readonly type: 'stored'; readonly kind: AnyKind; readonly object: Existing<KubeObject> }
-  | { readonly type: 'removed'; readonly kind: AnyKind; readonly key: ObjectKey; readonly uid: string };
-
-/** Where the client counts its requests. */
-export interface RequestMeter {
-  answered(request: {
-    readonly method: string;
-    readonly host: string;
-    readonly code: string;
-    readonly seconds: number;
-  }): void;
-}
-
-export interface ClientInit {
-  readonly transport: Transport;
-  readonly clock?: Clock | undefined;
-  readonly random?: Random | undefined;
-  readonly log?: Log | undefined;
-  readonly userAgent?: string | undefined;
-  readonly meter?: RequestMeter | undefined;
-  /** Writes only while it is open. Default: always. */
-  readonly fence?: Fence | undefined;
+export interface ClientInit extends ExchangeInit {
   /** Called after each successful write, before the call returns. */
   readonly onWritten?: ((written: Written) => void) | undefined;
-  /** Ends every call. */
-  readonly signal?: AbortSignal | undefined;
-  /** Tries of one call, the first included. Default 5. */
-  readonly attempts?: number | undefined;
-  /** Longest answer to a short request. bytes, default 256 MiB. */
-  readonly maxAnswerBytes?: number | undefined;
-  /** Longest line of a watch: one object. bytes, default 16 MiB. */
-  readonly maxEventBytes?: number | undefined;
-}
-
-interface Call extends CallOptions {
-  readonly attempt: string;
-  readonly method: TransportRequest['method'];
-  readonly path: string;
-  readonly body?: unknown;
-  readonly contentType?: string | undefined;
-  /** Doing it twice does the same as doing it once: retried also when it may have happened. */
-  readonly idempotent: boolean;
 }
 
 const mergePatch = 'application/merge-patch+json';
@@ -150,15 +41,11 @@ const patchTypes = {
  */
 export class Client {
   readonly #init: ClientInit;
-  readonly #clock: Clock;
-  readonly #random: Random;
-  readonly #log: Log;
+  readonly #exchange: Exchange;
 
   constructor(init: ClientInit) {
     this.#init = init;
-    this.#clock = init.clock ?? systemClock;
-    this.#random = init.random ?? Math.random;
-    this.#log = init.log ?? silent;
+    this.#exchange = new Exchange(init);
   }
 
   /** A client for the current context of a kubeconfig (or `loadFromDefault()` / `loadFromCluster()`). */
@@ -182,7 +69,7 @@ export class Client {
 
   /** @throws NotFound */
   async get<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, options: CallOptions = {}): Promise<Existing<T>> {
-    const answer = await this.#call({
+    const answer = await this.#exchange.read({
       ...options,
       attempt: `get ${kind.kind} ${keyText(key)}`,
       method: 'GET',
@@ -228,7 +115,7 @@ export class Client {
 
   /** One page. @throws Gone when the token is too old. */
   async page<T extends KubeObject>(kind: Kind<T>, options: ListOptions = {}, token = ''): Promise<Page<T>> {
-    const answer = (await this.#call({
+    const answer = (await this.#exchange.read({
       signal: options.signal,
       deadlineMs: options.deadlineMs ?? 60_000,
       attempt: `list ${kind.plural}${options.namespace === undefined ? '' : ` in ${options.namespace}`}`,
@@ -362,7 +249,7 @@ export class Client {
     options: DeleteOptions = {},
   ): Promise<Existing<T> | undefined> {
     const { uid, resourceVersion, propagation = 'Background', gracePeriodSeconds, ...rest } = options;
-    const answer = (await this.#fenced({
+    const answer = (await this.#exchange.write({
       ...rest,
       attempt: `delete ${kind.kind} ${keyText(key)}`,
       method: 'DELETE',
@@ -389,7 +276,7 @@ export class Client {
 
   /** Sets `spec.replicas` through `/scale`. */
   async scale(kind: AnyKind, key: ObjectKey, replicas: number, options: CallOptions = {}): Promise<void> {
-    await this.#fenced({
+    await this.#exchange.write({
       ...options,
       attempt: `scale ${kind.kind} ${keyText(key)} to ${replicas}`,
       method: 'PATCH',
@@ -402,30 +289,15 @@ export class Client {
 
   /** A JSON GET of any path, for example `/version`. */
   raw(path: string, options: CallOptions = {}): Promise<unknown> {
-    return this.#call({ ...options, attempt: `get ${path}`, method: 'GET', path, idempotent: true });
+    return this.#exchange.read({ ...options, attempt: `get ${path}`, method: 'GET', path, idempotent: true });
   }
 
   /**
    * Opens a watch. Resolves once the server has accepted it; the iteration yields what has arrived together, ends when
    * the server ends the watch, and throws when the connection breaks, falls silent or the signal is aborted.
    */
-  async watch(kind: AnyKind, options: WatchOptions): Promise<AsyncIterable<readonly RawWatchEvent[]>> {
+  watch(kind: AnyKind, options: WatchOptions): Promise<AsyncIterable<readonly RawWatchEvent[]>> {
     const attempt = `watch ${kind.plural}${options.namespace === undefined ? '' : ` in ${options.namespace}`}`;
-    const silence = () =>
-      new ConnectionFailed(
-        { attempt, code: 0 },
-        `nothing came for ${options.idleMs} ms, so the connection is taken for dead`,
-      );
-    const guard = deadline(this.#clock, [options.signal, this.#init.signal]);
-    let cancelIdle = this.#clock.after(options.idleMs, () => guard.abort(silence()));
-    const alive = () => {
-      cancelIdle();
-      cancelIdle = this.#clock.after(options.idleMs, () => guard.abort(silence()));
-    };
-    const finish = () => {
-      cancelIdle();
-      guard.done();
-    };
     const path =
       collectionPath(kind, options.namespace) +
       query({
@@ -438,174 +310,13 @@ export class Client {
           ? { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' }
           : {}),
       });
-    let answer: TransportAnswer;
-    try {
-      answer = await this.#send({ attempt, method: 'GET', path, idempotent: true }, guard.signal, true);
-      if (answer.status >= 400) throw await this.#refusal(attempt, answer);
-    } catch (error) {
-      finish();
-      throw guard.signal.aborted ? guard.signal.reason : error;
-    }
-    const lines = jsonLines(answer.body, this.#init.maxEventBytes ?? 16 * 2 ** 20);
-    const generator = (async function* () {
-      try {
-        for await (const batch of lines) {
-          alive();
-          yield batch as RawWatchEvent[];
-        }
-      } catch (error) {
-        if (guard.signal.aborted) throw guard.signal.reason;
-        throw error instanceof KubeError
-          ? error
-          : new ConnectionFailed({ attempt, code: 0, cause: error }, messageOf(error));
-      } finally {
-        finish();
-        guard.abort(new Error('the watch is no longer read'));
-      }
-    })();
-    const close = async () => {
-      // Also where no event was ever asked for: a generator that did not begin has no `finally`.
-      finish();
-      guard.abort(new Error('the watch is no longer read'));
-      await generator.return(undefined).catch(() => undefined);
-      return { done: true as const, value: undefined };
-    };
-    return { [Symbol.asyncIterator]: () => ({ next: () => generator.next(), return: close }) };
+    return this.#exchange.stream({ attempt, method: 'GET', path, idempotent: true }, options.idleMs, options.signal);
   }
 
   async #write<T extends KubeObject>(kind: Kind<T>, call: Call): Promise<Existing<T>> {
-    const object = (await this.#fenced(call)) as Existing<T>;
+    const object = (await this.#exchange.write(call)) as Existing<T>;
     this.#init.onWritten?.({ type: 'stored', kind, object });
     return object;
-  }
-
-  /** A write: refused when the fence is closed, cut short when it closes. */
-  #fenced(call: Call): Promise<unknown> {
-    return this.#call(call, this.#init.fence ?? open);
-  }
-
-  async #call(call: Call, fence: Fence = open): Promise<unknown> {
-    const { attempt } = call;
-    const allowed = fence.remainingMs();
-    if (allowed <= 0) {
-      throw new FencedOff(
-        { attempt, code: 0 },
-        'not sent: this process does not lead now. It is tried again once it does',
-      );
-    }
-    const asked = call.deadlineMs ?? 30_000;
-    const ms = Math.min(asked, allowed);
-    const guard = deadline(this.#clock, [call.signal, this.#init.signal], ms, () =>
-      allowed < asked
-        ? new FencedOff({ attempt, code: 0 }, 'cut off: the lease was not renewed in time. It may have happened')
-        : new DeadlineExceeded({ attempt, code: 0 }, `no answer within ${ms} ms. It may have happened`),
-    );
-    try {
-      for (let tries = 1; ; tries += 1) {
-        try {
-          return await this.#once(call, guard.signal);
-        } catch (error) {
-          if (guard.signal.aborted) throw guard.signal.reason;
-          if (!(error instanceof KubeError) || tries >= (this.#init.attempts ?? 5) || !this.#mayRetry(call, error))
-            throw error;
-          const delay = error.retryAfterMs ?? Math.min(5000, 100 * 2 ** (tries - 1));
-          this.#log.debug({ attempt, tries, delay, err: messageOf(error) }, 'request failed, trying again');
-          await sleep(this.#clock, delay * (1 + 0.5 * this.#random()), guard.signal);
-        }
-      }
-    } finally {
-      guard.done();
-    }
-  }
-
-  #mayRetry(call: Call, error: KubeError): boolean {
-    switch (error.code) {
-      case 429:
-        return true;
-      case 503:
-        // Without Retry-After it may come from a proxy after the request went through.
-        return call.idempotent || error.retryAfterMs !== undefined;
-      case 401:
-      case 0:
-      case 500:
-      case 502:
-      case 504:
-        return call.idempotent || error.code === 401;
-      default:
-        return false;
-    }
-  }
-
-  async #once(call: Call, signal: AbortSignal): Promise<unknown> {
-    const answer = await this.#send(call, signal, false);
-    if (answer.status >= 400) throw await this.#refusal(call.attempt, answer);
-    const text = await this.#text(call.attempt, answer);
-    try {
-      return JSON.parse(text);
-    } catch (cause) {
-      throw new BadAnswer(
-        { attempt: call.attempt, code: answer.status, cause },
-        `the answer is no JSON: ${text.slice(0, 200)}`,
-      );
-    }
-  }
-
-  async #send(call: Call, signal: AbortSignal, streaming: boolean): Promise<TransportAnswer> {
-    const { transport, meter, userAgent } = this.#init;
-    const started = this.#clock.monotonic();
-    let code = '<error>';
-    try {
-      const answer = await transport.request({
-        method: call.method,
-        path: call.path,
-        headers: {
-          accept: 'application/json',
-          'user-agent': userAgent ?? 'kube-runtime-ts',
-          ...(call.body === undefined ? {} : { 'content-type': call.contentType ?? 'application/json' }),
-        },
-        body: call.body === undefined ? undefined : JSON.stringify(call.body),
-        signal,
-        streaming,
-      });
-      code = String(answer.status);
-      return answer;
-    } catch (cause) {
-      if (signal.aborted || cause instanceof KubeError) throw cause;
-      throw new ConnectionFailed(
-        { attempt: call.attempt, code: 0, cause },
-        `no answer from ${transport.host}: ${messageOf(cause)}`,
-      );
-    } finally {
-      const seconds = (this.#clock.monotonic() - started) / 1000;
-      meter?.answered({ method: call.method, host: transport.host, code, seconds });
-    }
-  }
-
-  async #text(attempt: string, answer: TransportAnswer): Promise<string> {
-    try {
-      return await readAll(answer.body, this.#init.maxAnswerBytes ?? 256 * 2 ** 20);
-    } catch (cause) {
-      if (cause instanceof RangeError) throw new BadAnswer({ attempt, code: answer.status, cause }, cause.message);
-      throw new ConnectionFailed({ attempt, code: 0, cause }, `the answer broke off: ${messageOf(cause)}`);
-    }
-  }
-
-  async #refusal(attempt: string, answer: TransportAnswer): Promise<KubeError> {
-    const text = await this.#text(attempt, answer);
-    let status: StatusBody;
-    try {
-      const parsed: unknown = JSON.parse(text);
-      status = typeof parsed === 'object' && parsed !== null ? (parsed as StatusBody) : { message: text.slice(0, 500) };
-    } catch {
-      status = { message: text.trim().slice(0, 500) };
-    }
-    if (answer.status === 401) this.#init.transport.refreshCredentials();
-    return errorFor({
-      attempt,
-      code: answer.status,
-      status,
-      retryAfterMs: retryAfterMs(answer.retryAfter, status, this.#clock),
-    });
   }
 }
 
@@ -615,15 +326,4 @@ function requiredNamespace(kind: AnyKind, object: KubeObject): string | undefine
     throw new TypeError(`${kind.kind} "${object.metadata.name}" needs metadata.namespace: the kind is namespaced`);
   }
   return object.metadata.namespace;
-}
-
-/** Retry-After in seconds or as a date (RFC 9110 10.2.3), else the Status' own hint. */
-function retryAfterMs(header: string | undefined, status: StatusBody, clock: Clock): number | undefined {
-  if (header !== undefined) {
-    const seconds = Number(header);
-    const ms = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - clock.now();
-    if (Number.isFinite(ms) && ms >= 0) return ms;
-  }
-  const seconds = status.details?.retryAfterSeconds;
-  return seconds === undefined || seconds <= 0 ? undefined : seconds * 1000;
 }

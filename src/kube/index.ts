@@ -24,20 +24,18 @@
  */
 export { Applier, type ApplyChildOptions, ApplyMemory, KindTable, shapeOf } from './apply.ts';
 export { Caches, type Stores, type WatchDeclaration } from './cache.ts';
-export {
-  type ApplyOptions,
-  type CallOptions,
-  Client,
-  type ClientInit,
-  type DeleteOptions,
-  type ListOptions,
-  type Page,
-  type PatchOptions,
-  type RawWatchEvent,
-  type RequestMeter,
-  type WatchOptions,
-  type Written,
-} from './client.ts';
+export type {
+  ApplyOptions,
+  CallOptions,
+  DeleteOptions,
+  ListOptions,
+  Page,
+  PatchOptions,
+  RawWatchEvent,
+  WatchOptions,
+  Written,
+} from './calls.ts';
+export { Client, type ClientInit } from './client.ts';
 export {
   Controller,
   type ControllerOptions,
@@ -52,7 +50,9 @@ export { deepEqual, difference, mergePatchOf } from './difference.ts';
 export { Elector, type ElectorInit } from './elector.ts';
 export * from './errors.ts';
 export { type EventNote, type EventRecorder, EventSeriesRecorder, microTime } from './events.ts';
+export type { RequestMeter } from './exchange.ts';
 export { type Fence, LeaseFence, open } from './fence.ts';
+export type { IndexFunction } from './indexes.ts';
 export * from './kinds.ts';
 export { type Log, silent } from './log.ts';
 export { type ElectionOptions, type Health, type LeaderTask, Manager, type ManagerInit } from './manager.ts';
@@ -74,7 +74,7 @@ export {
 } from './objects.ts';
 export { nanos, sameQuantity } from './quantity.ts';
 export { type AddOptions, type Priority, WorkQueue } from './queue.ts';
-export { type Change, type Feed, type IndexFunction, type ReadStore, Store, type StoreInit } from './store.ts';
+export { type Change, type Feed, type ReadStore, Store, type StoreInit } from './store.ts';
 export { type Clock, type Random, sleep, systemClock } from './time.ts';
 export { HttpTransport, type Transport, type TransportAnswer, type TransportRequest } from './transport.ts';
 export { Watcher, type WatcherState } from './watcher.ts';

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { RequestMeter } from './client.ts';
+import type { RequestMeter } from './exchange.ts';
 import type { QueueMeter } from './queue.ts';
 
 /** The outcome of one reconcile, in controller-runtime's words. */

@@ -1,3 +1,4 @@
+import { enter, type Index, type IndexFunction, leave } from './indexes.ts';
 import {
   compareVersions,
   type Existing,
@@ -21,8 +22,6 @@ export type Feed<T extends KubeObject> =
   | { readonly type: 'applied'; readonly object: Existing<T> }
   | { readonly type: 'deleted'; readonly object: Existing<T> }
   | { readonly type: 'progressed'; readonly resourceVersion: string };
-
-export type IndexFunction<T extends KubeObject> = (object: Existing<T>) => readonly string[];
 
 export interface StoreInit<T extends KubeObject> {
   readonly selector?: Selector | undefined;
@@ -335,24 +334,3 @@ function isOlder(object: Existing<KubeObject>, known: Existing<KubeObject>): boo
 
 const ownerIndex = 'owner uid';
 const namespaceIndex = 'namespace';
-
-interface Index<T extends KubeObject> {
-  readonly of: IndexFunction<T>;
-  readonly keys: Map<string, Set<string>>;
-}
-
-function enter<T extends KubeObject>(index: Index<T>, key: string, object: Existing<T>): void {
-  for (const value of index.of(object)) {
-    const keys = index.keys.get(value);
-    if (keys === undefined) index.keys.set(value, new Set([key]));
-    else keys.add(key);
-  }
-}
-
-function leave<T extends KubeObject>(index: Index<T>, key: string, object: Existing<T>): void {
-  for (const value of index.of(object)) {
-    const keys = index.keys.get(value);
-    keys?.delete(key);
-    if (keys?.size === 0) index.keys.delete(value);
-  }
-}

@@ -1,4 +1,5 @@
-import type { Client, RawWatchEvent } from './client.ts';
+import type { RawWatchEvent } from './calls.ts';
+import type { Client } from './client.ts';
 import { BadRequest, errorFor, Gone, Invalid, KubeError, messageOf, type StatusBody } from './errors.ts';
 import { apiVersionOf, type Kind, kindText } from './kinds.ts';
 import type { Log } from './log.ts';
