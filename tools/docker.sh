@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # docker.sh start: makes sure that a Docker daemon answers, and prints `present` or,
-# when it had to start one, `started`. docker.sh stop: stops only what start started.
+# when it had to start one, `started`. docker.sh stop: stops only what start started, and
+# only when no container runs in it any more.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 home=$CACHE/docker # the data root: images and containers survive a stop
@@ -70,7 +71,12 @@ start() {
 
 stop() {
   ours || { rm -f "$pidfile"; return 0; }
-  local pid
+  local pid others
+  others=$(docker ps --format '{{.Names}}' 2> /dev/null | head -3 | paste -sd ' ')
+  if [[ -n $others ]]; then
+    say "the Docker daemon goes on running, for: $others"
+    return
+  fi
   pid=$(cat "$pidfile")
   say "stopping the Docker daemon that was started for this"
   kill "$pid"
