@@ -42,6 +42,15 @@ const passing: ReadonlySet<string> = new Set<string>([
   REASONS.UnderReplicated,
 ]);
 
+/** What is wrong with a model itself, though validators suffer from it. */
+const ofModels: ReadonlySet<string> = new Set<string>([
+  REASONS.DataUnreachable,
+  REASONS.DataDigestMismatch,
+  REASONS.DataMalformed,
+  REASONS.LabelOutOfRange,
+  REASONS.ArchitectureInvalid,
+]);
+
 /** How long a passing state may last, milliseconds. */
 export const patience = 60_000;
 
@@ -51,12 +60,20 @@ interface Judged extends Conditioned {
 }
 
 /**
- * Problems of all listed objects, models first, each said once.
+ * Problems of all listed objects, models first. One that several kinds of objects suffer from is told where it begins:
+ * a fleet is not ready because its validators are not.
  * @param now milliseconds since the epoch
  */
 export function problemsOf(listed: Listed, now: number): readonly Problem[] {
   const objects: readonly Judged[] = [...listed.models, ...listed.fleets, ...listed.nodes, ...listed.shards];
-  return objects.flatMap((object) => problemOf(object, now) ?? []);
+  const all = objects.flatMap((object) => problemOf(object, now) ?? []);
+  return all.filter((problem) => {
+    const origin = ofModels.has(problem.reason) ? 'Model' : 'ValidatorNode';
+    const begins = all.some(
+      (one) => one.kind === origin && one.reason === problem.reason && one.namespace === problem.namespace,
+    );
+    return !begins || problem.kind === origin;
+  });
 }
 
 function problemOf(object: Judged, now: number): Problem | undefined {

@@ -118,6 +118,18 @@ describe('problems', () => {
     (reason) => expect(problemsOf(reason, 10_000)).toEqual([]),
   );
 
+  it('are told where they begin, not again by all who suffer from them', () => {
+    const suffering = (reason: string) => {
+      const conditions = [condition('Ready', 'False', reason)];
+      const listed = { ...nothing, models: [model({ conditions })], nodes: [node('flock-0', { conditions })] };
+      return fleetState(listed, now).problems.map((problem) => problem.kind);
+    };
+    expect(suffering('NoReports')).toEqual(['ValidatorNode']);
+    expect(suffering('DataDigestMismatch')).toEqual(['Model']);
+    const alone = model({ conditions: [condition('Ready', 'False', 'QuorumLost')] });
+    expect(fleetState({ ...nothing, models: [alone] }, now).problems).toHaveLength(1);
+  });
+
   it('show through Stalled where Ready says something ordinary', () => {
     const conditions = [
       condition('Ready', 'False', 'Pending'),
