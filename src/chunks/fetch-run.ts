@@ -1,5 +1,6 @@
 import type { CID } from 'multiformats/cid';
 import type { BufferMap } from './buffer-map.ts';
+import { matches } from './cid.ts';
 import type { Clock } from './clock.ts';
 import { FetchStalledError, FormatError, WrongBytesError } from './errors.ts';
 import {
@@ -13,6 +14,7 @@ import {
 import type { FetchOutcome, Misbehaviour, Source } from './fetcher.ts';
 import { pick } from './picker.ts';
 import type { ChunkStore } from './store.ts';
+import type { Block } from './version.ts';
 
 export interface FetchRunOptions {
   readonly store: ChunkStore;
@@ -246,27 +248,27 @@ export class FetchRun {
       return;
     }
     if (reply.map !== undefined) peer.map = reply.map;
-    for (const { cid, bytes } of reply.blocks) {
-      const block = asked.get(cid.toString());
-      if (block === undefined) continue;
-      this.#bytes += bytes.byteLength;
-      if (!this.#missing.has(block.key)) {
-        this.#duplicateBytes += bytes.byteLength;
-        continue;
-      }
-      try {
-        await this.#o.store.putVerified(cid, bytes);
-      } catch (error) {
-        if (!(error instanceof WrongBytesError)) throw error;
-        this.#drop(peer, 'wrong-bytes', error.message);
-        return;
-      }
-      if (!this.#done(block)) this.#duplicateBytes += bytes.byteLength; // it came from two while we wrote
-    }
+    await Promise.all(reply.blocks.map((received) => this.#keep(peer, asked, received)));
+    if (peer.dropped) return;
     for (const { cid, why, holders } of reply.refused) this.#refused(peer, cid.toString(), why, holders ?? []);
     for (const key of asked.keys())
       if (this.#missing.has(key) && !reply.refused.some(({ cid }) => cid.toString() === key)) peer.lacks.add(key);
     this.#o.onOutcome(peer.id, reply.blocks.length > 0 ? 'ok' : 'refused', '');
+  }
+
+  async #keep(peer: Peer, asked: ReadonlyMap<string, Missing>, { cid, bytes }: Block): Promise<void> {
+    const block = asked.get(cid.toString());
+    if (block === undefined) return;
+    this.#bytes += bytes.byteLength;
+    try {
+      if (this.#missing.has(block.key)) await this.#o.store.putVerified(cid, bytes);
+      else if (!matches(cid, bytes)) throw new WrongBytesError(cid.toString(), bytes.byteLength);
+    } catch (error) {
+      if (!(error instanceof WrongBytesError)) throw error;
+      this.#drop(peer, 'wrong-bytes', error.message);
+      return;
+    }
+    if (!this.#done(block)) this.#duplicateBytes += bytes.byteLength;
   }
 
   #refused(peer: Peer, key: string, why: 'busy' | 'not-here' | 'not-allowed', holders: readonly string[]): void {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { CID } from 'multiformats/cid';
 import { type Codec, cidOf, isBlockCid, matches, parseBlockCid, RAW } from './cid.ts';
 import { type Disk, errorCode, realDisk } from './disk.ts';
@@ -25,6 +25,9 @@ export interface Verification {
   /** Files whose bytes did not hash to their name; they are removed. */
   readonly corrupt: number;
 }
+
+/** Blocks that {@link ChunkStore.putAll} writes at once. */
+const WRITERS = 16;
 
 interface Entry {
   readonly cid: CID;
@@ -52,6 +55,8 @@ export class ChunkStore {
   readonly #listeners = new Set<ChunkStoreEvents>();
   readonly #closed = new AbortController();
   #verification: Promise<Verification> = Promise.resolve({ checked: 0, corrupt: 0 });
+  #runningSync: Promise<void> = Promise.resolve();
+  #nextSync: Promise<void> | undefined;
   #usedBytes = 0;
   #reservedBytes = 0;
 
@@ -96,6 +101,16 @@ export class ChunkStore {
   async putVerified(cid: CID, bytes: Uint8Array): Promise<void> {
     if (!matches(cid, bytes)) throw new WrongBytesError(cid.toString(), bytes.byteLength);
     await this.#write(cid, bytes);
+  }
+
+  /** Keep many blocks, several at a time: the disk makes them durable together, which is many times faster than one by one. Throws as `putVerified`. */
+  async putAll(blocks: Iterable<{ readonly cid: CID; readonly bytes: Uint8Array }>): Promise<void> {
+    const rest = blocks[Symbol.iterator]();
+    const worker = async (): Promise<void> => {
+      for (let next = rest.next(); next.done !== true; next = rest.next())
+        await this.putVerified(next.value.cid, next.value.bytes);
+    };
+    await Promise.all(Array.from({ length: WRITERS }, worker));
   }
 
   /** The bytes of a block, hashed just now; `undefined` when it is not here or was corrupt. */
@@ -158,13 +173,9 @@ export class ChunkStore {
     for (const name of await this.#fs.readdir(join(this.#dir, 'tmp')))
       await this.#fs.unlink(join(this.#dir, 'tmp', name));
     await this.#fs.mkdir(join(this.#dir, 'blocks'), { recursive: true });
-    for (const folder of await this.#fs.readdir(join(this.#dir, 'blocks'))) {
-      if (!/^[a-z2-7]{2}$/.test(folder)) continue;
-      for (const name of await this.#fs.readdir(join(this.#dir, 'blocks', folder))) {
-        const cid = parseBlockCid(name);
-        if (cid === undefined || this.#path(name) !== join(this.#dir, 'blocks', folder, name)) continue;
-        this.#add({ cid, bytes: await this.#fs.size(this.#path(name)), checked: false });
-      }
+    for (const name of await this.#fs.readdir(join(this.#dir, 'blocks'))) {
+      const cid = parseBlockCid(name);
+      if (cid !== undefined) this.#add({ cid, bytes: await this.#fs.size(this.#path(name)), checked: false });
     }
   }
 
@@ -203,7 +214,6 @@ export class ChunkStore {
     this.#reservedBytes += bytes.byteLength;
     const temporary = join(this.#dir, 'tmp', `${key}.${randomUUID()}`);
     try {
-      await this.#fs.mkdir(dirname(path), { recursive: true });
       const file = await this.#fs.open(temporary, 'wx');
       try {
         await file.writeFile(bytes);
@@ -212,7 +222,7 @@ export class ChunkStore {
         await file.close();
       }
       await this.#fs.rename(temporary, path);
-      await this.#syncFolder(dirname(path));
+      await this.#syncFolder();
     } catch (error) {
       await this.#fs.unlink(temporary).catch(() => undefined); // not there, or the next opening removes it
       const code = errorCode(error);
@@ -226,13 +236,20 @@ export class ChunkStore {
     this.#tell((events) => events.onHave?.(cid));
   }
 
-  async #syncFolder(path: string): Promise<void> {
-    const folder = await this.#fs.open(path, 'r');
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
+  /** Make the names of finished files durable. Everybody who waits while one sync runs shares the next: one sync for many blocks. */
+  async #syncFolder(): Promise<void> {
+    this.#nextSync ??= this.#runningSync.then(async () => {
+      this.#nextSync = undefined;
+      const folder = await this.#fs.open(join(this.#dir, 'blocks'), 'r');
+      try {
+        await folder.sync();
+      } finally {
+        await folder.close();
+      }
+    });
+    const sync = this.#nextSync;
+    this.#runningSync = sync.catch(() => undefined); // those who wait for it hear of it; the next one is tried afresh
+    await sync;
   }
 
   #add(entry: Entry): void {
@@ -262,8 +279,7 @@ export class ChunkStore {
     for (const events of this.#listeners) call(events);
   }
 
-  /** `blocks/<last two letters>/<cid>`: the last letters of a CID are evenly spread, the first are all alike. */
   #path(key: string): string {
-    return join(this.#dir, 'blocks', key.slice(-2), key);
+    return join(this.#dir, 'blocks', key);
   }
 }

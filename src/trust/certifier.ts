@@ -159,7 +159,7 @@ export class Certifier {
     if (this.#stopped) return;
     for (const state of this.#models.values()) {
       if (this.#c.rules(state.model) === undefined) {
-        this.#models.delete(state.model);
+        state.heights.clear(); // what was certified is not forgotten: the charter may only be late
         continue;
       }
       const { pending } = state;
@@ -188,7 +188,7 @@ export class Certifier {
     if (rules === undefined || proposal.network !== this.#c.network) return 'ignored';
     if (author !== proposal.proposer) return 'forged';
     if (!this.#c.members().some(({ peerId }) => peerId === author)) return 'ignored';
-    if (proposal.age === 0 || proposal.age % rules.everyAge !== 0) return 'malformed';
+    if (!isHeight(proposal.age, rules)) return 'ignored';
     const state = this.#state(proposal.model);
     if (this.#isLate(state, proposal.age)) return 'ignored';
     if (!this.#isNear(state, proposal.age, rules)) return 'ignored';
@@ -202,7 +202,7 @@ export class Certifier {
     const { vote } = signed;
     const rules = this.#c.rules(vote.model);
     if (rules === undefined || vote.network !== this.#c.network) return 'ignored';
-    if (vote.age === 0 || vote.age % rules.everyAge !== 0) return 'malformed';
+    if (!isHeight(vote.age, rules)) return 'ignored';
     const state = this.#state(vote.model);
     if (!this.#isNear(state, vote.age, rules)) return 'ignored';
     this.#isLate(state, vote.age);
@@ -212,7 +212,6 @@ export class Certifier {
   #heardCertificate(certificate: Certificate): MessageOutcome {
     const rules = this.#c.rules(certificate.model);
     if (rules === undefined || certificate.network !== this.#c.network) return 'ignored';
-    if (certificate.age === 0 || certificate.age % rules.everyAge !== 0) return 'malformed';
     const state = this.#state(certificate.model);
     const { latest } = state;
     if (latest !== undefined && certificate.age < latest.age) return 'ignored';
@@ -458,4 +457,9 @@ export class Certifier {
       .finally(() => this.#tasks.delete(task));
     this.#tasks.add(task);
   }
+}
+
+/** Whether an age is a height under the rules of now. One that is not may be honest: the rules may have changed on the way. */
+function isHeight(age: number, { everyAge }: ModelRules): boolean {
+  return age > 0 && age % everyAge === 0;
 }

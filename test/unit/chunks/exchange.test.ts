@@ -123,7 +123,7 @@ describe('a chunk server', () => {
     holdings.follow(built.cid, built.manifest);
     const cid = built.chunks[0]!.cid;
     const { writeFile } = await import('node:fs/promises');
-    await writeFile(`${dir}/blocks/${cid.toString().slice(-2)}/${cid.toString()}`, new Uint8Array(1024));
+    await writeFile(`${dir}/blocks/${cid.toString()}`, new Uint8Array(1024));
     const reply = decodeReply(
       await new ChunkServer({ store: honest, holdings }).answer(encodeRequest(built.cid, [cid]), 'asker'),
     );

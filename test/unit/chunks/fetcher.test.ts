@@ -50,7 +50,11 @@ async function fetcher(
     options.maxBytes === undefined ? {} : { maxBytes: options.maxBytes },
   );
   const network = inProcessNetwork(peers, clock);
-  return { fetcher: new ChunkFetcher({ store, network, clock, random: seeded(1), ...options }), store, network };
+  return {
+    fetcher: new ChunkFetcher({ store, network, clock, random: seeded(1), stallMs: 1_000_000, ...options }),
+    store,
+    network,
+  };
 }
 
 const sources =
@@ -147,10 +151,11 @@ describe('fetching a version', () => {
     const all = BufferMap.full(40);
     const common = all.difference(BufferMap.of(40, scarce));
     const peer = await honest(built);
-    const { fetcher: it } = await fetcher(
+    const { fetcher: it, store } = await fetcher(
       { seed: peer, other: () => new Promise(() => undefined) },
       { perPeer: 1, batch: 1 },
     );
+    await fill(store, built, []);
     await it.fetch(built.cid, {
       chunks: 'all',
       sources: () => [

@@ -13,8 +13,7 @@ import {
 import { folder } from './fixtures.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const pathOf = (dir: string, cid: { toString(): string }): string =>
-  join(dir, 'blocks', cid.toString().slice(-2), cid.toString());
+const pathOf = (dir: string, cid: { toString(): string }): string => join(dir, 'blocks', cid.toString());
 
 describe('a chunk store', () => {
   it('gives back what was put, under the CID of its bytes', async () => {
@@ -60,7 +59,7 @@ describe('a chunk store', () => {
     expect(store.has(cid)).toBe(false);
     expect(store.usedBytes).toBe(0);
     expect(onLost).toHaveBeenCalledExactlyOnceWith(cid, 'corrupt');
-    expect(await readdir(join(dir, 'blocks', cid.toString().slice(-2)))).toEqual([]);
+    expect(await readdir(join(dir, 'blocks'))).toEqual([]);
   });
 
   it('takes a block again after it was lost', async () => {
@@ -100,12 +99,12 @@ describe('a chunk store', () => {
   it('clears away what a crash left half written, and leaves files alone that are none of its own', async () => {
     const dir = await folder();
     await mkdir(join(dir, 'tmp'), { recursive: true });
-    await mkdir(join(dir, 'blocks', 'aa'), { recursive: true });
+    await mkdir(join(dir, 'blocks'), { recursive: true });
     await writeFile(join(dir, 'tmp', 'half'), 'hal');
-    await writeFile(join(dir, 'blocks', 'aa', 'README'), 'mine');
+    await writeFile(join(dir, 'blocks', 'README'), 'mine');
     const store = await ChunkStore.open(dir);
     expect(await readdir(join(dir, 'tmp'))).toEqual([]);
-    expect(await readFile(join(dir, 'blocks', 'aa', 'README'), 'utf8')).toBe('mine');
+    expect(await readFile(join(dir, 'blocks', 'README'), 'utf8')).toBe('mine');
     expect(await store.verified).toEqual({ checked: 0, corrupt: 0 });
   });
 
@@ -145,6 +144,48 @@ describe('a chunk store', () => {
     await Promise.all(Array.from({ length: 8 }, () => store.put(bytes('once'))));
     expect(onHave).toHaveBeenCalledTimes(1);
     expect(store.usedBytes).toBe(4);
+  });
+
+  it('makes many blocks durable with few syncs of the folder', async () => {
+    let folderSyncs = 0;
+    const fs: Disk = {
+      ...realDisk,
+      open: (path, flags) => {
+        if (flags === 'r') folderSyncs++;
+        return realDisk.open(path, flags);
+      },
+    };
+    const store = await ChunkStore.open(await folder(), { fs });
+    const blocks = Array.from({ length: 64 }, (_, index) => ({
+      cid: cidOf(new Uint8Array([index])),
+      bytes: new Uint8Array([index]),
+    }));
+    await store.putAll(blocks);
+    expect(store.list()).toHaveLength(64);
+    expect(folderSyncs).toBeLessThan(64);
+  });
+
+  it('says so when one of many blocks is not what its name says', async () => {
+    const store = await ChunkStore.open(await folder());
+    const wrong = { cid: cidOf(bytes('true')), bytes: bytes('lies') };
+    await expect(store.putAll([wrong])).rejects.toThrow(WrongBytesError);
+  });
+
+  it('does not call a block held whose folder could not be synced, and takes it once it can', async () => {
+    let broken = true;
+    const fs: Disk = {
+      ...realDisk,
+      open: async (path, flags) => {
+        if (flags === 'r' && broken) throw Object.assign(new Error('input/output error'), { code: 'EIO' });
+        return realDisk.open(path, flags);
+      },
+    };
+    const store = await ChunkStore.open(await folder(), { fs });
+    const results = await Promise.allSettled([store.put(bytes('a')), store.put(bytes('b'))]);
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(store.list()).toEqual([]);
+    broken = false;
+    expect(store.has(await store.put(bytes('a')))).toBe(true);
   });
 
   it('deletes', async () => {

@@ -354,7 +354,7 @@ describe('a certifier', () => {
   it.each<[string, (fleet: Fleet) => string, string]>([
     ['a proposal in the name of another', (fleet) => fleet.tell(0, 'peer-1', proposal(2, 100)), 'forged'],
     ['a proposal by who is no member', (fleet) => fleet.tell(0, 'peer-9', proposal(9, 100)), 'ignored'],
-    ['a proposal between two heights', (fleet) => fleet.tell(0, 'peer-1', proposal(1, 150)), 'malformed'],
+    ['a proposal between two heights', (fleet) => fleet.tell(0, 'peer-1', proposal(1, 150)), 'ignored'],
     [
       'a vote that is not signed',
       (fleet) =>
@@ -458,6 +458,36 @@ describe('a certifier', () => {
     again.advance(100);
     await again.seconds(20);
     expect(again.messages('vote')).toEqual([]);
+  });
+
+  it('remembers what was certified while the charter does not speak of the model', () => {
+    let rules: typeof RULES | undefined;
+    const certificate = certify(
+      [0, 1, 2].map((index) => vote(key(index), { age: 300 })),
+      new Fleet().members,
+      RULES,
+      1,
+    )!;
+    const fleet = new Fleet({ change: () => ({ rules: () => rules, known: [certificate] }) });
+    const { certifier, certified } = fleet.validators[0]!;
+    certifier.tick();
+    rules = RULES;
+    expect(certifier.latest(MODEL)).toEqual(certificate);
+    const older = { ...certificate, age: 200 };
+    expect(fleet.tell(0, 'peer-1', { v: 1, kind: 'certificate', certificate: older })).toBe('ignored');
+    expect(certified).toEqual([]);
+  });
+
+  it('takes a certificate from before its heights were set otherwise', () => {
+    const fleet = new Fleet();
+    const certificate = certify(
+      [0, 1, 2].map((index) => vote(key(index), { age: 70 })),
+      fleet.members,
+      RULES,
+      1,
+    )!;
+    expect(fleet.tell(0, 'peer-1', { v: 1, kind: 'certificate', certificate })).toBe('taken');
+    expect(fleet.validators[0]!.certified).toHaveLength(1);
   });
 
   it('that voted before its restart and is refused now leaves the height to the others', async () => {

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { inspect } from 'node:util';
+import * as dagCbor from '@ipld/dag-cbor';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -9,6 +11,7 @@ import {
   publicKeyOf,
   StakeKey,
   verifyVote,
+  voteDigest,
 } from '../../../src/trust/index.ts';
 import { key, versionCid, vote } from './fixtures.ts';
 
@@ -66,6 +69,12 @@ describe('a vote', () => {
       { voter: key(2).publicKey },
     ])
       expect(verifyVote({ ...signed, vote: { ...signed.vote, ...change } })).toBe(false);
+  });
+
+  it('is signed over its DAG-CBOR under a name of its own, so that a signature fits nothing else', () => {
+    const { vote: body } = vote(key(1));
+    const preimage = Buffer.concat([Buffer.from('murmuration/vote/1'), Buffer.of(0), dagCbor.encode(body)]);
+    expect(Buffer.from(voteDigest(body))).toEqual(createHash('sha256').update(preimage).digest());
   });
 
   it('with any other signature is no vote, and that is no crash', () => {
