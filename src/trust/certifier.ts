@@ -1,93 +1,22 @@
 import { type Certificate, verifyCertificate, votesOf } from './certificate.ts';
+import type { CertifierComponents, MessageOutcome, ModelRules, Verdict } from './certifier-parts.ts';
 import { TrustFormatError } from './codec.ts';
-import { type Evidence, evidenceOf } from './evidence.ts';
+import { evidenceOf } from './evidence.ts';
+import {
+  dueHeight,
+  HEIGHTS_BACK,
+  type Height,
+  type HeldProposal,
+  hasFailed,
+  isHeight,
+  isNear,
+  type ModelState,
+  newHeight,
+  newModel,
+  nextStep,
+} from './heights.ts';
 import { decodeVotesMessage, encodeVotesMessage, type Proposal, type VotesMessage } from './messages.ts';
-import { proposerOrder } from './proposer-order.ts';
-import type { QuorumRules, VotingMember } from './quorum.ts';
-import { Tally } from './tally.ts';
 import type { SignedVote, Vote } from './vote.ts';
-
-/** A validator whose vote counts. */
-export interface CertifyingMember extends VotingMember {
-  readonly peerId: string;
-}
-
-/** How one model is certified. */
-export interface ModelRules extends QuorumRules {
-  /** Heights are the multiples of this age. */
-  readonly everyAge: number;
-}
-
-/** What a look at a proposal says. `later`: its bytes are not here yet, ask again. */
-export type Verdict = 'accept' | 'reject' | 'later';
-
-export interface CertifierComponents {
-  readonly network: string;
-  /** This peer. */
-  readonly self: { readonly peerId: string; readonly stakeKey: string };
-  /** The validators of the charter in force. Without `self` among them nothing is proposed or voted, only certificates are followed. */
-  readonly members: () => readonly CertifyingMember[];
-  readonly charterSeq: () => number;
-  /** `undefined`: no such model here; its messages are ignored. */
-  readonly rules: (model: string) => ModelRules | undefined;
-  /** Sign through the signer. Rejects with an error whose `code` is `DoubleVote` when this height was voted for otherwise. */
-  readonly sign: (vote: Vote) => Promise<Uint8Array>;
-  /** Gossip on the topic `votes`. */
-  readonly publish: (bytes: Uint8Array) => Promise<void>;
-  /** Build the version of a height from the weights of now and keep its blocks; its name, or `undefined` when there is nothing to propose. */
-  readonly propose: (model: string, height: number) => Promise<string | undefined>;
-  /** Fetch a proposal's bytes and hold them against the probe. */
-  readonly score: (proposal: Proposal) => Promise<Verdict>;
-  /** Milliseconds, never going back. */
-  readonly clock: { now(): number };
-  /** Exactly once a (model, age), ages ascending. */
-  readonly onCertified: (certificate: Certificate) => void;
-  readonly onEvidence?: (evidence: Evidence) => void;
-  /** What could not be done just now and is tried again at the next tick. */
-  readonly onFailure?: (what: string, error: unknown) => void;
-  /** How long a proposer's turn lasts before the next in order may propose. Default 10 s. */
-  readonly slotMs?: number;
-  /** How often proposals and votes of an uncertified height are sent again. Default 2 s. */
-  readonly resendMs?: number;
-  /** How often, in the whole network, the latest certificate is told to those who came late. Default 30 s. */
-  readonly announceMs?: number;
-  /** Certificates from before a restart. */
-  readonly known?: readonly Certificate[];
-}
-
-/** What became of a message; `malformed` and `forged` count against its author. */
-export type MessageOutcome = 'taken' | 'ignored' | 'malformed' | 'forged';
-
-/** How many heights around our own are listened to. */
-const HEIGHTS_BACK = 8;
-const HEIGHTS_AHEAD = 32;
-
-interface HeldProposal {
-  readonly proposal: Proposal;
-  /** `waiting`: for its proposer's turn, or to be looked at again. */
-  state: 'waiting' | 'scoring' | 'accepted' | 'rejected';
-}
-
-interface Height {
-  readonly age: number;
-  readonly openedAt: number;
-  readonly proposals: Map<string, HeldProposal>;
-  own: 'none' | 'building' | Proposal;
-  vote: 'none' | 'signing' | 'refused' | SignedVote;
-  sentAt: number;
-}
-
-interface ModelState {
-  readonly model: string;
-  readonly tally: Tally;
-  readonly heights: Map<number, Height>;
-  age: number;
-  latest: Certificate | undefined;
-  /** A certificate that our charter cannot judge yet. */
-  pending: Certificate | undefined;
-  votedAge: number;
-  toldAt: number;
-}
 
 /**
  * A version's life on one validator: proposed, scored, voted for, certified. Knows no network: messages come in by `handle`, time
@@ -191,7 +120,7 @@ export class Certifier {
     if (!isHeight(proposal.age, rules)) return 'ignored';
     const state = this.#state(proposal.model);
     if (this.#isLate(state, proposal.age)) return 'ignored';
-    if (!this.#isNear(state, proposal.age, rules)) return 'ignored';
+    if (!isNear(state, proposal.age, rules)) return 'ignored';
     const height = this.#height(state, proposal.age);
     if (!height.proposals.has(author)) height.proposals.set(author, { proposal, state: 'waiting' });
     this.#work(state);
@@ -204,7 +133,7 @@ export class Certifier {
     if (rules === undefined || vote.network !== this.#c.network) return 'ignored';
     if (!isHeight(vote.age, rules)) return 'ignored';
     const state = this.#state(vote.model);
-    if (!this.#isNear(state, vote.age, rules)) return 'ignored';
+    if (!isNear(state, vote.age, rules)) return 'ignored';
     this.#isLate(state, vote.age);
     return this.#count(state, rules, signed);
   }
@@ -243,13 +172,13 @@ export class Certifier {
     if (certificate !== undefined) {
       this.#certified(state, certificate);
       this.#send({ v: 1, kind: 'certificate', certificate });
-      state.toldAt = this.#c.clock.now();
     }
     return 'taken';
   }
 
   #certified(state: ModelState, certificate: Certificate): void {
     state.latest = certificate;
+    state.toldAt = this.#c.clock.now();
     for (const age of state.heights.keys()) if (age <= certificate.age) state.heights.delete(age);
     const every = this.#c.rules(state.model)?.everyAge ?? 1;
     state.tally.prune(certificate.age - HEIGHTS_BACK * every);
@@ -272,36 +201,17 @@ export class Certifier {
     const rules = this.#c.rules(state.model);
     const members = this.#c.members();
     if (rules === undefined || this.#stopped || !members.some(({ peerId }) => peerId === this.#c.self.peerId)) return;
-    for (const height of state.heights.values())
-      if (this.#hasFailed(state, height, rules, members)) state.heights.delete(height.age);
-    const own = Math.floor(state.age / rules.everyAge) * rules.everyAge;
-    const open = [...state.heights.values()].some((height) => height.age <= own);
-    if (!open && own > 0 && own > (state.latest?.age ?? 0) && own > state.votedAge) this.#height(state, own);
-    for (const height of [...state.heights.values()].sort((a, b) => a.age - b.age))
-      this.#workOn(state, height, rules, members);
-  }
-
-  #workOn(state: ModelState, height: Height, rules: ModelRules, members: readonly CertifyingMember[]): void {
-    if (height.vote !== 'none' || height.age <= state.votedAge) return;
-    const order = proposerOrder(
-      state.model,
-      height.age,
-      members.map(({ peerId }) => peerId),
-    );
-    const slot = this.#slot(height);
-    const turn = order.slice(0, slot + 1);
-    const inTurn = turn.flatMap((peer) => height.proposals.get(peer) ?? []);
-    if (inTurn.some((held) => held.state === 'scoring')) return;
-    const accepted = inTurn.find((held) => held.state === 'accepted');
-    if (accepted !== undefined) {
-      this.#vote(state, height, rules, accepted.proposal);
-      return;
+    const { self, clock } = this.#c;
+    const at = { now: clock.now(), slotMs: this.#slotMs, self: self.peerId, members, rules };
+    for (const height of state.heights.values()) if (hasFailed(state, height, at)) state.heights.delete(height.age);
+    const due = dueHeight(state, rules);
+    if (due !== undefined) this.#height(state, due);
+    for (const height of [...state.heights.values()].sort((a, b) => a.age - b.age)) {
+      const step = nextStep(state, height, at);
+      if (step.kind === 'vote') this.#vote(state, height, rules, step.proposal);
+      else if (step.kind === 'score') this.#score(state, height, step.held);
+      else if (step.kind === 'propose') this.#propose(state, height);
     }
-    const next = inTurn.find((held) => held.state === 'waiting');
-    if (next !== undefined && height.age <= state.age + rules.everyAge) this.#score(state, height, next);
-    const nobodyElse = inTurn.every((held) => held.state === 'rejected');
-    if (nobodyElse && height.own === 'none' && height.age <= state.age && turn.includes(this.#c.self.peerId))
-      this.#propose(state, height);
   }
 
   #propose(state: ModelState, height: Height): void {
@@ -370,7 +280,7 @@ export class Certifier {
     }
   }
 
-  /** The members take turns in telling the latest certificate, so that one message goes out every `announceMs`. */
+  /** The members take turns in telling the latest certificate: about one message every `announceMs`, as their clocks differ. */
   #announce(state: ModelState): void {
     const peers = this.#c
       .members()
@@ -395,22 +305,6 @@ export class Certifier {
     this.#send({ v: 1, kind: 'certificate', certificate: state.latest });
   }
 
-  #isNear(state: ModelState, age: number, { everyAge }: ModelRules): boolean {
-    const here = Math.max(state.age, state.latest?.age ?? 0);
-    return age >= here - HEIGHTS_BACK * everyAge && age <= here + HEIGHTS_AHEAD * everyAge;
-  }
-
-  #slot(height: Height): number {
-    return Math.floor((this.#c.clock.now() - height.openedAt) / this.#slotMs);
-  }
-
-  /** Everybody had a turn; or four had one and the model has grown to the next height meanwhile. */
-  #hasFailed(state: ModelState, height: Height, rules: ModelRules, members: readonly CertifyingMember[]): boolean {
-    const slot = this.#slot(height);
-    const grown = state.age >= height.age + rules.everyAge;
-    return slot > members.length || (grown && slot >= Math.min(4, members.length));
-  }
-
   #isOpen(state: ModelState, height: Height): boolean {
     return !this.#stopped && state.heights.get(height.age) === height;
   }
@@ -418,14 +312,7 @@ export class Certifier {
   #height(state: ModelState, age: number): Height {
     const known = state.heights.get(age);
     if (known !== undefined) return known;
-    const height: Height = {
-      age,
-      openedAt: this.#c.clock.now(),
-      proposals: new Map(),
-      own: 'none',
-      vote: 'none',
-      sentAt: Number.NEGATIVE_INFINITY,
-    };
+    const height = newHeight(age, this.#c.clock.now());
     state.heights.set(age, height);
     return height;
   }
@@ -433,16 +320,7 @@ export class Certifier {
   #state(model: string): ModelState {
     const known = this.#models.get(model);
     if (known !== undefined) return known;
-    const state: ModelState = {
-      model,
-      tally: new Tally(),
-      heights: new Map(),
-      age: 0,
-      latest: undefined,
-      pending: undefined,
-      votedAge: 0,
-      toldAt: Number.NEGATIVE_INFINITY,
-    };
+    const state = newModel(model);
     this.#models.set(model, state);
     return state;
   }
@@ -457,9 +335,4 @@ export class Certifier {
       .finally(() => this.#tasks.delete(task));
     this.#tasks.add(task);
   }
-}
-
-/** Whether an age is a height under the rules of now. One that is not may be honest: the rules may have changed on the way. */
-function isHeight(age: number, { everyAge }: ModelRules): boolean {
-  return age > 0 && age % everyAge === 0;
 }

@@ -3,6 +3,7 @@
 // Anything exported here may be imported by the validator, the operator and the cli; files beside this one are private.
 export * from './certificate.ts';
 export * from './certifier.ts';
+export * from './certifier-parts.ts';
 export { TrustFormatError } from './codec.ts';
 export { type Disk, type DiskFile, realDisk } from './disk.ts';
 export * from './evidence.ts';

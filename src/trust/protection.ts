@@ -126,6 +126,11 @@ export class ProtectionStore {
     return turn;
   }
 
+  /** Whether another signer has taken the store over, as far as this one found out. */
+  get taken(): boolean {
+    return this.#taken;
+  }
+
   /** The last vote recorded for a model. */
   last(network: string, model: string): Intent | undefined {
     return this.#signed.get(modelKey({ network, model }));

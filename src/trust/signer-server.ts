@@ -49,6 +49,12 @@ export function signerServer({ signing, log }: SignerServerOptions): FastifyInst
   server.get('/healthz', (_request, reply) => {
     const now = signing();
     if ('waiting' in now) return refuse(reply, 'NotReady', now.waiting);
+    if (now.protection.taken)
+      return refuse(
+        reply,
+        'ProtectionTaken',
+        'another signer runs on the protection store; this one signs nothing more',
+      );
     return reply.send({ ready: true });
   });
 

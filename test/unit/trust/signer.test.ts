@@ -8,6 +8,7 @@ import { Client } from 'undici';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   generateStakeKey,
+  ProtectionStore,
   publicKeyOf,
   type Signer,
   SignerClient,
@@ -183,6 +184,15 @@ describe('a signer on its socket', () => {
     onTestFinished(() => signer.close());
     await signer.ready;
     await expect(other.identity()).resolves.toMatch(/^0/);
+  });
+
+  it('is unready once another signer has its protection store', async () => {
+    const { dir, keyFile, socket, client, start } = await setup();
+    await writeFile(keyFile, generateStakeKey());
+    const publicKey = await (await start()).ready;
+    await ProtectionStore.open(join(dir, 'protection'), publicKey);
+    await expect(client.sign(vote(publicKey))).rejects.toMatchObject({ code: 'ProtectionTaken' });
+    expect(await raw(socket, 'GET', '/healthz')).toMatchObject({ status: 503, json: { reason: 'ProtectionTaken' } });
   });
 
   it.each<[string, string, string, string | undefined, number]>([
