@@ -1,24 +1,24 @@
-import type { Optimizer, Scalar, Tensor, Variable } from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { buildModel } from './architecture.ts';
 import { RunningAverage } from './average.ts';
 import type { Backend } from './backend.ts';
 import type { Evaluation, MergeOutcome, ModelInit, PartitionSlot, Snapshot } from './contract.ts';
 import type { Dataset } from './dataset.ts';
-import { BadInputError, ModelError } from './errors.ts';
+import { ModelError } from './errors.ts';
 import { decodeFrame, encodeFrame, maxFrameBytes } from './frame.ts';
 import { ProbeGate } from './gate.ts';
-import { allFinite, fromTensors, type Layout, layoutOf, toTensors } from './layout.ts';
+import { featuresOf } from './instances.ts';
+import { allFinite, fromTensors, toTensors } from './layout.ts';
+import { crossEntropy, greatest, softmax } from './logits.ts';
 import { relativeDistance } from './merge.ts';
-import { type Random, seeded, seedOf, shuffle } from './random.ts';
+import { Network } from './network.ts';
+import { type Random, seeded, seedOf } from './random.ts';
+import { Batches, Sample } from './sample.ts';
 import { applyScaling, partitionRows, probeRows, type Rows, type Scaling, scalingOf, splitRows } from './split.ts';
 import { createStrategy, type Strategy } from './strategy.ts';
-import { prepareData } from './tables.ts';
+import { prepareData, type Tables } from './tables.ts';
 
 /** Rows that go through the model at once outside of training. */
 const EVALUATION_BATCH = 512;
-/** Records of one predict call. */
-export const MAX_INSTANCES = 4096;
 /** Share of a received model from which one's own past counts for nothing: a newcomer takes over the fleet's. */
 const TAKEOVER_SHARE = 0.9;
 
@@ -30,93 +30,64 @@ export interface EngineInit {
   readonly resume?: Snapshot | undefined;
 }
 
-/** Rows of a table that serve one purpose. */
-interface Sample {
-  readonly table: Dataset;
-  readonly rows: Rows;
-}
-
 /**
  * One model in training, on this thread. `live` weights are trained, sent and merged; their running average is
- * evaluated, served and saved (see average.ts). Every method is synchronous and leaves no tensor behind.
+ * evaluated, served and saved (see average.ts). Every method is synchronous.
  */
 export class Engine {
-  readonly #backend: Backend;
-  readonly #init: EngineInit;
-  readonly #model: LayersModel;
-  readonly #variables: readonly Variable[];
-  readonly #trainable: Variable[];
-  readonly #optimizer: Optimizer;
-  readonly #layout: Layout;
+  readonly #model: ModelInit;
+  readonly #network: Network;
   readonly #strategy: Strategy;
   readonly #gate: ProbeGate;
   readonly #random: Random;
+  readonly #classes: number;
+  readonly #scaling: Scaling;
   readonly #test: Sample;
   readonly #probe: Sample;
   readonly #trainTable: Dataset;
   readonly #trainRows: Rows;
-  readonly #scaling: Scaling;
-  readonly #classes: number;
   readonly #live: Float32Array;
+  #batches: Batches;
   #average: RunningAverage;
-  #age: number;
-  /** Rows of one's own part, in the order of the present epoch, and how many of them were used. */
-  #part: Rows;
-  #used: number;
+  #age = 0;
 
-  private constructor(backend: Backend, init: EngineInit, tables: ReturnType<typeof prepareData>, model: LayersModel) {
+  private constructor(network: Network, init: EngineInit, { shared, own, scale }: Tables) {
     const { spec, uid, probeSeed } = init.model;
-    const { shared, own } = tables;
-    this.#backend = backend;
-    this.#init = init;
-    this.#model = model;
-    this.#classes = shared.classes;
-    const weights = model.layers.flatMap((layer) =>
-      layer.weights.map((weight) => ({
-        name: `${layer.name}/${weight.originalName.split('/').at(-1)}`,
-        shape: weight.shape.map((side) => side ?? 1),
-        variable: weight.read() as Variable,
-      })),
-    );
-    this.#layout = layoutOf(weights);
-    this.#variables = weights.map((weight) => weight.variable);
-    this.#trainable = model.trainableWeights.map((weight) => weight.read() as Variable);
-    const { name, learningRate } = spec.learning.optimizer;
-    const rate = Number(learningRate);
-    this.#optimizer = name === 'adam' ? backend.core.train.adam(rate) : backend.core.train.sgd(rate);
+    this.#model = init.model;
+    this.#network = network;
     this.#strategy = createStrategy(spec.learning);
     this.#gate = new ProbeGate(shared.classes);
     // Validators of one model draw different mini-batches.
     this.#random = seeded(seedOf(`${uid}/${init.partition.index}/${init.resume?.age ?? 0}`));
+    this.#classes = shared.classes;
 
     const split = splitRows(shared.rows, spec.data.split);
-    this.#test = { table: shared, rows: split.test };
-    this.#probe = { table: shared, rows: probeRows(split.train, probeSeed) };
-    this.#scaling = scalingOf(shared, split.train, tables.scale);
+    this.#test = new Sample(shared, split.test);
+    this.#probe = new Sample(shared, probeRows(split.train, probeSeed));
+    this.#scaling = scalingOf(shared, split.train, scale);
     applyScaling(shared.features, this.#scaling);
     if (own !== undefined) applyScaling(own.features, this.#scaling);
     this.#trainTable = own ?? shared;
     this.#trainRows = own === undefined ? split.train : Int32Array.from({ length: own.rows }, (_, row) => row);
-    this.#part = this.#partOf(init.partition);
-    this.#used = this.#part.length;
+    this.#batches = this.#batchesOf(init.partition);
 
-    this.#live = new Float32Array(this.#layout.size);
-    this.#read();
-    this.#age = 0;
+    this.#live = new Float32Array(network.layout.size);
+    network.read(this.#live);
     this.#average = new RunningAverage(this.#live, false);
     if (init.resume !== undefined) this.load(init.resume);
   }
 
-  /** @throws DataError, ModelError,  */
+  /** @throws DataError, ModelError */
   static async create(backend: Backend, init: EngineInit): Promise<Engine> {
     const tables = prepareData(init);
     const { uid, spec } = init.model;
     const { columns, classes } = tables.shared;
     const model = await buildModel(backend, spec.architecture, columns, classes, seedOf(uid));
+    const network = new Network(backend, model, spec.learning.optimizer, columns, classes);
     try {
-      return new Engine(backend, init, tables, model);
+      return new Engine(network, init, tables);
     } catch (error) {
-      model.dispose();
+      network.dispose();
       throw error;
     }
   }
@@ -126,22 +97,25 @@ export class Engine {
   }
 
   get maxMessageBytes(): number {
-    return maxFrameBytes(this.#layout);
+    return maxFrameBytes(this.#network.layout);
   }
 
   /** See Learner.update. @throws ModelError when training diverged; weights and age are then as before the call */
   update(): { readonly age: number; readonly loss: number } {
-    const { localSteps, optimizer } = this.#init.model.spec.learning;
+    const { localSteps, optimizer } = this.#model.spec.learning;
     if (this.#age > 0) this.#average.observe(this.#live);
-    this.#write(this.#live);
+    this.#network.write(this.#live);
     let sum = 0;
-    for (let step = 0; step < localSteps; step++) sum += this.#trainStep();
+    for (let step = 0; step < localSteps; step++) {
+      const { features, labels } = this.#batches.next();
+      sum += this.#network.step(features, labels);
+    }
     const before = this.#live.slice();
-    this.#read();
+    this.#network.read(this.#live);
     if (!Number.isFinite(sum) || !allFinite(this.#live)) {
       this.#live.set(before);
       throw new ModelError(
-        `Training of model ${this.#init.model.name} diverged at age ${this.#age}: the loss is no longer a number. ` +
+        `Training of model ${this.#model.name} diverged at age ${this.#age}: the loss is no longer a number. ` +
           `Set learning.optimizer.learningRate below ${optimizer.learningRate}.`,
       );
     }
@@ -151,13 +125,13 @@ export class Engine {
 
   message(): Uint8Array {
     const own = this.#strategy.outgoing({ flat: this.#live, age: this.#age });
-    const codec = this.#init.model.spec.learning.compression.bits === 8 ? 'int8' : 'f32';
-    return encodeFrame(this.#init.model.uid, own, this.#layout, codec);
+    const codec = this.#model.spec.learning.compression.bits === 8 ? 'int8' : 'f32';
+    return encodeFrame(this.#model.uid, own, this.#network.layout, codec);
   }
 
   merge(bytes: Uint8Array): MergeOutcome {
     const refused = { age: this.#age, accepted: false, distance: Number.NaN };
-    const decoded = decodeFrame(bytes, this.#init.model.uid, this.#layout);
+    const decoded = decodeFrame(bytes, this.#model.uid, this.#network.layout);
     if (!decoded.isValid) {
       return { ...refused, reason: decoded.reason, lossBefore: Number.NaN, lossAfter: Number.NaN };
     }
@@ -185,11 +159,11 @@ export class Engine {
   }
 
   snapshot(): Snapshot {
-    return { age: this.#age, tensors: toTensors(this.#average.flat, this.#layout) };
+    return { age: this.#age, tensors: toTensors(this.#average.flat, this.#network.layout) };
   }
 
   load(snapshot: Snapshot): void {
-    const flat = fromTensors(snapshot.tensors, this.#layout);
+    const flat = fromTensors(snapshot.tensors, this.#network.layout);
     if (!Number.isSafeInteger(snapshot.age) || snapshot.age < 0) {
       throw new ModelError(`The weights have age ${snapshot.age}; an age is a whole number of updates.`);
     }
@@ -199,158 +173,48 @@ export class Engine {
   }
 
   score(snapshot: Snapshot): Evaluation {
-    return this.#measure(fromTensors(snapshot.tensors, this.#layout), this.#probe);
+    return this.#measure(fromTensors(snapshot.tensors, this.#network.layout), this.#probe);
   }
 
   predict(instances: readonly (readonly number[])[]): number[][] {
-    const features = this.#checkInstances(instances);
+    const features = featuresOf(instances, this.#scaling.offset.length, this.#model.name);
     applyScaling(features, this.#scaling);
-    this.#write(this.#average.flat);
-    const logits = this.#forward(features, instances.length);
-    return instances.map((_, i) => softmax(logits.subarray(i * this.#classes, (i + 1) * this.#classes)));
+    this.#network.write(this.#average.flat);
+    const logits = this.#network.logits(features);
+    return instances.map((_, i) => softmax(this.#row(logits, i)));
   }
 
   repartition(slot: PartitionSlot): void {
-    this.#part = this.#partOf(slot);
-    this.#used = this.#part.length;
+    this.#batches = this.#batchesOf(slot);
   }
 
   dispose(): void {
-    this.#optimizer.dispose();
-    this.#model.dispose();
+    this.#network.dispose();
   }
 
-  #partOf(slot: PartitionSlot): Rows {
-    return partitionRows(this.#trainRows, this.#trainTable.labels, this.#init.model.spec.data.partition, slot).slice();
+  #batchesOf(slot: PartitionSlot): Batches {
+    const { data, learning } = this.#model.spec;
+    const rows = partitionRows(this.#trainRows, this.#trainTable.labels, data.partition, slot);
+    return new Batches(this.#trainTable, rows, learning.batchSize, this.#random);
   }
 
-  /** Puts flat weights into the model's variables. */
-  #write(flat: Float32Array): void {
-    this.#layout.slots.forEach(({ shape, offset, length }, i) => {
-      // The copy matters: a backend may keep the array as its own.
-      const value = this.#backend.core.tensor(flat.slice(offset, offset + length), [...shape], 'float32');
-      this.#variables[i]?.assign(value);
-      value.dispose();
-    });
-  }
-
-  /** Takes the model's variables into `live`. */
-  #read(): void {
-    this.#layout.slots.forEach(({ offset }, i) => {
-      const values = this.#variables[i]?.dataSync();
-      if (values !== undefined) this.#live.set(values, offset);
-    });
-  }
-
-  #trainStep(): number {
-    const { core } = this.#backend;
-    const size = Math.min(this.#init.model.spec.learning.batchSize, this.#part.length);
-    if (this.#used + size > this.#part.length) {
-      shuffle(this.#part, this.#random);
-      this.#used = 0;
-    }
-    const rows = this.#part.subarray(this.#used, this.#used + size);
-    this.#used += size;
-    const table = this.#trainTable;
-    return core.tidy(() => {
-      const inputs = this.#inputTensor(gather(table, rows), size);
-      const targets = core.tensor2d(this.#oneHot(table.labels, rows), [size, this.#classes]);
-      const { value, grads } = core.variableGrads(() => {
-        const logits = this.#model.apply(inputs, { training: true }) as Tensor;
-        return core.div(core.sum(core.mul(targets, core.logSoftmax(logits))), -size) as Scalar;
-      }, this.#trainable);
-      this.#optimizer.applyGradients(grads);
-      return value.dataSync()[0] ?? Number.NaN;
-    });
-  }
-
-  #oneHot(labels: Int32Array, rows: Rows): Float32Array {
-    const targets = new Float32Array(rows.length * this.#classes);
-    rows.forEach((row, i) => {
-      targets[i * this.#classes + (labels[row] as number)] = 1;
-    });
-    return targets;
-  }
-
-  #inputTensor(features: Float32Array, rows: number): Tensor {
-    return this.#backend.core.tensor(features, [rows, this.#scaling.offset.length], 'float32');
-  }
-
-  /** Logits of rows of scaled features, by the weights that are in the variables. */
-  #forward(features: Float32Array, rows: number): Float32Array {
-    return this.#backend.core.tidy(() => {
-      const logits = this.#model.apply(this.#inputTensor(features, rows), { training: false }) as Tensor;
-      return logits.dataSync() as Float32Array;
-    });
-  }
-
-  #measure(flat: Float32Array, { table, rows }: Sample): Evaluation {
-    this.#write(flat);
+  #measure(flat: Float32Array, sample: Sample): Evaluation {
+    this.#network.write(flat);
     let loss = 0;
     let right = 0;
-    for (let start = 0; start < rows.length; start += EVALUATION_BATCH) {
-      const batch = rows.subarray(start, start + EVALUATION_BATCH);
-      const logits = this.#forward(gather(table, batch), batch.length);
-      batch.forEach((row, i) => {
-        const of = logits.subarray(i * this.#classes, (i + 1) * this.#classes);
-        const label = table.labels[row] as number;
-        loss += logSumExp(of) - (of[label] as number);
-        if (greatest(of) === label) right++;
+    for (let start = 0; start < sample.size; start += EVALUATION_BATCH) {
+      const { features, labels } = sample.slice(start, start + EVALUATION_BATCH);
+      const logits = this.#network.logits(features);
+      labels.forEach((label, i) => {
+        const row = this.#row(logits, i);
+        loss += crossEntropy(row, label);
+        if (greatest(row) === label) right++;
       });
     }
-    return { loss: loss / rows.length, accuracy: right / rows.length };
+    return { loss: loss / sample.size, accuracy: right / sample.size };
   }
 
-  #checkInstances(instances: readonly (readonly number[])[]): Float32Array {
-    const columns = this.#scaling.offset.length;
-    if (!Array.isArray(instances) || instances.length === 0) {
-      throw new BadInputError('instances must be a list of at least one record: {"instances": [[...], ...]}.');
-    }
-    if (instances.length > MAX_INSTANCES) {
-      throw new BadInputError(
-        `${instances.length} instances are too many for one request: send at most ${MAX_INSTANCES}.`,
-      );
-    }
-    const features = new Float32Array(instances.length * columns);
-    instances.forEach((instance, i) => {
-      if (!Array.isArray(instance) || instance.length !== columns) {
-        const found = Array.isArray(instance) ? `${instance.length} numbers` : typeof instance;
-        throw new BadInputError(`Instance ${i} has ${found}; model ${this.#init.model.name} takes ${columns} numbers.`);
-      }
-      instance.forEach((value, c) => {
-        if (typeof value !== 'number' || !Number.isFinite(Math.fround(value))) {
-          throw new BadInputError(`Instance ${i} has something else than a finite number at position ${c}.`);
-        }
-        features[i * columns + c] = value;
-      });
-    });
-    return features;
+  #row(logits: Float32Array, row: number): Float32Array {
+    return logits.subarray(row * this.#classes, (row + 1) * this.#classes);
   }
-}
-
-function gather(table: Dataset, rows: Rows): Float32Array {
-  const { columns, features } = table;
-  const gathered = new Float32Array(rows.length * columns);
-  rows.forEach((row, i) => {
-    gathered.set(features.subarray(row * columns, (row + 1) * columns), i * columns);
-  });
-  return gathered;
-}
-
-function greatest(values: Float32Array): number {
-  let at = 0;
-  for (let i = 1; i < values.length; i++) if ((values[i] as number) > (values[at] as number)) at = i;
-  return at;
-}
-
-function logSumExp(logits: Float32Array): number {
-  const top = logits[greatest(logits)] as number;
-  let sum = 0;
-  for (const logit of logits) sum += Math.exp(logit - top);
-  return top + Math.log(sum);
-}
-
-function softmax(logits: Float32Array): number[] {
-  const total = logSumExp(logits);
-  return Array.from(logits, (logit) => Math.exp(logit - total));
 }

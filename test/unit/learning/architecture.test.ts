@@ -8,7 +8,7 @@ const dense = (units: number, activation = 'softmax') => ({ class_name: 'Dense',
 const built = (architecture: object) =>
   engine({ spec: { ...digitsSpec(), architecture: architecture as Architecture } });
 
-describe('an architecture', () => {
+describe('an architecture', { timeout: 60_000 }, () => {
   it('as layers in Keras’ form is the same model as the preset', async () => {
     const preset = await engine();
     const spelledOut = await built(layers(dense(32, 'relu'), dense(10)));

@@ -3,7 +3,7 @@ import { DataError, ModelError } from '../../../src/learning/errors.ts';
 import { splitRows } from '../../../src/learning/split.ts';
 import { DIGITS, digits, digitsSpec, engine, fleet, gossip, wasm } from './fleet.ts';
 
-describe('an engine', () => {
+describe('an engine', { timeout: 60_000 }, () => {
   it('starts from weights that the model’s uid alone decides', async () => {
     const [first, second] = await fleet(2);
     expect(second!.snapshot()).toEqual(first!.snapshot());
