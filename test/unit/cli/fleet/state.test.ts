@@ -67,6 +67,8 @@ describe('the state of fleets', () => {
   it('counts replicated shards by itself until the model says', () => {
     const listed = { ...nothing, models: [model()], shards: [shard(0, 3), shard(1, 2)] };
     expect(fleetState(listed, now).models[0]?.shards).toEqual({ total: 2, replicated: 1 });
+    const said = { ...listed, models: [model({ shards: { ready: 0, total: 3, summary: '0/3' } })] };
+    expect(fleetState(said, now).models[0]?.shards).toEqual({ total: 3, replicated: 0 });
   });
 
   it.each([

@@ -44,6 +44,14 @@ describe('following a fleet', () => {
     expect(io.written.err()).toContain('converged after 58 s');
   });
 
+  it('does not end while one of the things wished is missing', async () => {
+    const halfway = { ...done, fleets: [fleet(2, 1)] };
+    const io = fakeIo();
+    const begun = io.now();
+    await follow(cluster(halfway, halfway, done), { ...wished, timeout: 60_000 }, io);
+    expect(io.now() - begun).toBe(2000);
+  });
+
   it('says a line every 10 s where there is no terminal', async () => {
     const io = fakeIo();
     const pictures = Array.from({ length: 25 }, () => learning);

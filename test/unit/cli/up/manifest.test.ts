@@ -27,8 +27,8 @@ function apiServer() {
   const served: Record<string, object[]> = {
     '/api/v1': [{ name: 'configmaps', kind: 'ConfigMap', namespaced: true }],
     '/apis/murmuration.dev/v1alpha1': [
-      { name: 'models', kind: 'Model', namespaced: true },
       { name: 'models/status', kind: 'Model', namespaced: true },
+      { name: 'models', kind: 'Model', namespaced: true },
     ],
   };
   const answer = (method: string, path: string, body: string | undefined): [number, unknown] => {
