@@ -13,6 +13,7 @@ import {
 import { ValidatorFleet, ValidatorNode } from '../../../src/operator/kinds.ts';
 import { type OperatorOptions, type RunningOperator, startOperator } from '../../../src/operator/operator.ts';
 import { apiServer, type TestApi } from '../harness.ts';
+import { operatorAccount } from './account.ts';
 import { FakeKubelet } from './kubelet.ts';
 import { ScriptedOverlays } from './overlay.ts';
 
@@ -23,6 +24,8 @@ export interface Stage {
   readonly namespace: string;
   readonly kubelet: FakeKubelet;
   readonly overlays: ScriptedOverlays;
+  /** The operator's own namespace. */
+  readonly system: string;
   operator: RunningOperator;
   /** Ends the operator and starts another one, as after a crash or an upgrade. */
   restart(change?: Partial<OperatorOptions>): Promise<void>;
@@ -36,7 +39,7 @@ export interface Stage {
 
 export const LIMIT_MS = 30_000;
 
-/** Sets the stage. `system` is the operator's own namespace. */
+/** Sets the stage: two fresh namespaces, and an operator with no more rights than it asks for. */
 export async function setStage(change: Partial<OperatorOptions> = {}): Promise<Stage> {
   const api = apiServer();
   const config = new KubeConfig();
@@ -48,9 +51,10 @@ export async function setStage(change: Partial<OperatorOptions> = {}): Promise<S
   kubelet.onRunning = ({ metadata }) => {
     for (const overlay of overlays.all()) overlay.report(metadata.name, {});
   };
+  const account = await operatorAccount(api, system, [namespace]);
   const start = (more: Partial<OperatorOptions>): Promise<RunningOperator> =>
     startOperator({
-      kubeConfig: config,
+      kubeConfig: account,
       namespace: system,
       podName: 'operator-0',
       watchNamespaces: [namespace],
@@ -79,6 +83,7 @@ export async function setStage(change: Partial<OperatorOptions> = {}): Promise<S
     namespace,
     kubelet,
     overlays,
+    system,
     operator: await start({}),
     restart: async (more = {}) => {
       await stage.operator.stop();
