@@ -1,5 +1,4 @@
 import type { CID } from 'multiformats/cid';
-import type { BufferMap } from './buffer-map.ts';
 import { matches } from './cid.ts';
 import type { Clock } from './clock.ts';
 import { FetchStalledError, FormatError, WrongBytesError } from './errors.ts';
@@ -11,6 +10,7 @@ import {
   encodeRequest,
   MAX_REPLY_BYTES,
 } from './exchange.ts';
+import { backOff, mayHave, newPeer, outcomeOf, type Peer, shuffle } from './fetch-peer.ts';
 import type { FetchOutcome, Misbehaviour, Source } from './fetcher.ts';
 import { pick } from './picker.ts';
 import type { ChunkStore } from './store.ts';
@@ -41,19 +41,6 @@ interface Missing {
   readonly indexes: readonly number[];
   inFlight: number;
   since: number;
-}
-
-interface Peer {
-  readonly id: string;
-  map: BufferMap | undefined;
-  inFlight: number;
-  failures: number;
-  /** Not asked before this time: it was busy or did not answer. */
-  notBefore: number;
-  /** Not asked again in this run. */
-  dropped: boolean;
-  /** Blocks it said it does not have. */
-  readonly lacks: Set<string>;
 }
 
 interface Request {
@@ -142,7 +129,7 @@ export class FetchRun {
   #peer(id: string): Peer {
     const known = this.#peers.get(id);
     if (known !== undefined) return known;
-    const peer: Peer = { id, map: undefined, inFlight: 0, failures: 0, notBefore: 0, dropped: false, lacks: new Set() };
+    const peer = newPeer(id);
     this.#peers.set(id, peer);
     return peer;
   }
@@ -186,10 +173,7 @@ export class FetchRun {
   }
 
   #mayHave(peer: Peer, key: string): boolean {
-    if (peer.lacks.has(key)) return false;
-    const { map } = peer;
-    const indexes = this.#missing.get(key)?.indexes ?? [];
-    return map === undefined || indexes.length === 0 || indexes.some((index) => map.has(index));
+    return mayHave(peer, key, this.#missing.get(key)?.indexes ?? []);
   }
 
   async #perform(request: Request): Promise<void> {
@@ -215,9 +199,7 @@ export class FetchRun {
           this.#drop(peer, outcome, detail);
           return;
         }
-        peer.failures++;
-        peer.notBefore =
-          this.#o.clock.now() + Math.min(30_000, 250 * 2 ** peer.failures) * (0.5 + this.#o.random() / 2);
+        backOff(peer, this.#o.clock.now(), this.#o.random);
         this.#o.onOutcome(peer.id, outcome, detail);
         return;
       }
@@ -298,23 +280,5 @@ export class FetchRun {
       }
     for (const index of block.indexes) this.#o.onChunk?.(index, block.cid);
     return true;
-  }
-}
-
-/** What a failed request says of the peer. The overlay's errors carry a `kind`; any other is taken for silence. */
-function outcomeOf(error: unknown): 'refused' | 'timeout' | 'oversize' {
-  const kind = error instanceof Error && 'kind' in error ? error.kind : undefined;
-  if (kind === 'too-large') return 'oversize';
-  return kind === 'refused' ? 'refused' : 'timeout';
-}
-
-function shuffle<T>(items: T[], random: () => number): void {
-  for (let last = items.length - 1; last > 0; last--) {
-    const other = Math.floor(random() * (last + 1));
-    const a = items[last];
-    const b = items[other];
-    if (a === undefined || b === undefined) continue;
-    items[last] = b;
-    items[other] = a;
   }
 }
