@@ -34,8 +34,10 @@ export async function predict(flags: PredictFlags, io: Io): Promise<void> {
         signal: io.signal,
       });
       if ('predictions' in result) return { ...result, validator: pod };
-      refusals.push(`${pod}: ${result.refusal}`);
-      if (!result.tryNext) break;
+      if (result.blames === 'request') {
+        throw misused(`Model ${flags.model} cannot be asked that: ${result.refusal}`, `Correct ${flags.file}.`);
+      }
+      refusals.push(`${pod}: ${result.refusal.replace(/\.$/, '')}`);
     }
     throw failed(
       `No validator answered for model ${flags.model}. ${refusals.join('; ')}.`,

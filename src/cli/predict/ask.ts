@@ -17,10 +17,10 @@ export interface Question {
   readonly signal: AbortSignal;
 }
 
-/** Predictions, or why there are none and whether another validator may know better. */
+/** Predictions, or why there are none: the request is wrong, or this validator cannot answer and another one may. */
 export type Reply =
   | { readonly predictions: readonly (readonly number[])[] }
-  | { readonly refusal: string; readonly tryNext: boolean };
+  | { readonly refusal: string; readonly blames: 'request' | 'validator' };
 
 /** Asks one pod. Does not throw but when `signal` is aborted. */
 export async function askValidator(question: Question): Promise<Reply> {
@@ -39,13 +39,15 @@ export async function askValidator(question: Question): Promise<Reply> {
     const value = parse(text);
     const predictions = answer.status < 300 ? readPredictions(value) : undefined;
     if (predictions !== undefined) return { predictions };
-    return {
-      refusal: `${answer.status} ${errorIn(value) ?? text.slice(0, 200)}`.trim(),
-      tryNext: answer.status >= 500 || answer.status === 404,
-    };
+    const said = errorIn(value) ?? text.slice(0, 200);
+    // 404: the pod, or the model in it, is not there (yet).
+    const wrong = answer.status >= 400 && answer.status < 500 && answer.status !== 404;
+    return wrong
+      ? { refusal: said, blames: 'request' }
+      : { refusal: `${answer.status} ${said}`.trim(), blames: 'validator' };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
-    return { refusal: reasonOf(error), tryNext: true };
+    return { refusal: reasonOf(error), blames: 'validator' };
   }
 }
 
