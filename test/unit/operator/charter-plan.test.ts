@@ -1,0 +1,128 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { ModelShard } from '../../../src/api/index.ts';
+import type { Pod } from '../../../src/kube/index.ts';
+import {
+  charterContent,
+  dialable,
+  type NetworkWorld,
+  planCharter,
+  probeSeed,
+} from '../../../src/operator/network/plan.ts';
+import { contentDigest } from '../../../src/operator/network/record.ts';
+import { Cluster, nodeOf } from './cluster.ts';
+
+const cluster = new Cluster();
+const validator = (name: string, change: object = {}, metadata: object = {}) => {
+  const status = { peerId: `peer-${name}`, stake: { publicKey: `02${'0'.repeat(64)}`, reserved: true }, ...change };
+  const node = cluster.put({ ...nodeOf(name), status } as never) as never as NetworkWorld['nodes'][number]['node'];
+  return { node: { ...node, metadata: { ...node.metadata, ...metadata } }, pod: undefined };
+};
+const model = cluster.put({
+  apiVersion: 'murmuration.dev/v1alpha1',
+  kind: 'Model',
+  metadata: { name: 'digits', namespace: 'garden' },
+  spec: { data: { source: { builtin: 'digits' }, classes: 10 } },
+} as never) as never as NetworkWorld['models'][number];
+const shard = (index: number, holders: readonly string[]): ModelShard =>
+  ({
+    metadata: { name: `digits-${index}` },
+    spec: { modelRef: { name: 'digits' }, index, of: 2 },
+    status: { holders: holders.map((node) => ({ node, state: 'Verified', chunks: 1 })) },
+  }) as never;
+
+const world = (change: Partial<NetworkWorld> = {}): NetworkWorld => ({
+  network: 'garden/default',
+  nodes: [validator('a'), validator('b')],
+  models: [model],
+  shards: [shard(0, ['a', 'b']), shard(1, ['b'])],
+  operator: 'peer-operator',
+  recordedContent: undefined,
+  recordedSeq: 0,
+  heardSeq: 0,
+  ...change,
+});
+
+describe('the plan of a charter', () => {
+  it('says nothing where the content is the recorded one, whatever the order of things', () => {
+    const recordedContent = contentDigest(charterContent(world()));
+    const { nodes, shards } = world();
+    fc.assert(
+      fc.property(
+        fc.shuffledSubarray([...nodes], { minLength: 2 }),
+        fc.shuffledSubarray([...shards], { minLength: 2 }),
+        (shuffledNodes, shuffledShards) => {
+          const same = world({ nodes: shuffledNodes, shards: shuffledShards, recordedContent, recordedSeq: 4 });
+          expect(planCharter(same)).toEqual({ say: 'nothing' });
+        },
+      ),
+    );
+  });
+
+  it('counts on by one, and above what was heard under its own key', () => {
+    expect(planCharter(world({ recordedSeq: 4 }))).toMatchObject({ seq: 5, overtaken: false });
+    const recordedContent = contentDigest(charterContent(world()));
+    expect(planCharter(world({ recordedContent, recordedSeq: 4, heardSeq: 9 }))).toMatchObject({
+      seq: 10,
+      overtaken: true,
+    });
+  });
+
+  it('lets in nobody without a recorded peer id and a reserved stake key', () => {
+    const nodes = [
+      validator('a'),
+      validator('b', { peerId: undefined }),
+      validator('c', { stake: { publicKey: '02', reserved: false } }),
+    ];
+    expect(charterContent(world({ nodes })).members.map(({ name }) => name)).toEqual(['operator', 'a']);
+  });
+
+  it('cuts off a validator that is deleted when its pod stops, not before', () => {
+    const going = validator('b', {}, { deletionTimestamp: '2026-11-21T12:00:00Z' });
+    const up = { metadata: { name: 'b' } } as Pod;
+    const stopping = { metadata: { name: 'b', deletionTimestamp: '2026-11-21T12:00:00Z' } } as Pod;
+    const members = (pod: Pod | undefined) =>
+      charterContent(world({ nodes: [validator('a'), { ...going, pod }] })).members.map(({ name }) => name);
+    expect(members(up)).toEqual(['operator', 'a', 'b']);
+    expect(members(stopping)).toEqual(['operator', 'a']);
+    expect(members(undefined)).toEqual(['operator', 'a']);
+  });
+
+  it('names a peer id once, for the validator that had it first', () => {
+    const first = validator('z', { peerId: 'twin' }, { creationTimestamp: '2026-01-01T00:00:00Z' });
+    const second = validator('a', { peerId: 'twin' }, { creationTimestamp: '2026-01-02T00:00:00Z' });
+    expect(charterContent(world({ nodes: [second, first] })).members.map(({ name }) => name)).toEqual([
+      'operator',
+      'z',
+    ]);
+  });
+
+  it('names holders by peer id, and only those that are members', () => {
+    const shards = [shard(0, ['b', 'a', 'gone'])];
+    expect(charterContent(world({ shards })).placements).toEqual([
+      { model: model.metadata.uid, index: 0, of: 2, holders: ['peer-a', 'peer-b'] },
+    ]);
+  });
+
+  it('gives every model a probe seed that fits 31 bits and depends on its uid alone', () => {
+    fc.assert(
+      fc.property(fc.uuid(), (uid) => {
+        expect(probeSeed(uid)).toBe(probeSeed(uid));
+        expect(probeSeed(uid)).toBeGreaterThanOrEqual(0);
+        expect(probeSeed(uid)).toBeLessThan(2 ** 31);
+      }),
+    );
+  });
+
+  it('dials running pods by IP, also by IPv6', () => {
+    const pod = (podIP: string): Pod => ({ metadata: { name: 'x' }, status: { phase: 'Running', podIP } }) as Pod;
+    const nodes = [
+      { ...validator('a'), pod: pod('10.0.0.7') },
+      { ...validator('b'), pod: pod('fd00::7') },
+    ];
+    expect(Object.fromEntries(dialable({ nodes }))).toEqual({
+      'peer-a': '/ip4/10.0.0.7/tcp/4001',
+      'peer-b': '/ip6/fd00::7/tcp/4001',
+    });
+  });
+});
