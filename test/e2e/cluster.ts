@@ -61,7 +61,7 @@ export class Cluster {
 
   /** Makes the namespace where it is missing; a test that is run again finds its own one. */
   async ensureNamespace(): Promise<void> {
-    await this.apply(`{apiVersion: v1, kind: Namespace, metadata: {name: ${this.namespace}}}`);
+    await this.apply(JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: this.namespace } }));
   }
 
   async get(kind: string, name: string): Promise<KubeObject | undefined> {
