@@ -10,6 +10,8 @@ export type Fate = 'runs' | 'cannot-pull' | 'waits';
 export class FakeKubelet {
   /** Decides by the pod; may be changed while it runs. */
   fate: (pod: Pod) => Fate = () => 'runs';
+  /** Address of the n-th pod. */
+  podIP: (index: number) => string = (index) => `10.9.0.${index + 1}`;
   /** Called for each pod that runs, each time round. */
   onRunning: (pod: Pod) => void = () => undefined;
   /** Deleted pods stay, as on a lost machine. */
@@ -88,8 +90,8 @@ export class FakeKubelet {
     const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
     await this.#client.patchStatus(Pod, key, {
       phase: 'Running',
-      podIP: `10.9.0.${index + 1}`,
-      podIPs: [{ ip: `10.9.0.${index + 1}` }],
+      podIP: this.podIP(index),
+      podIPs: [{ ip: this.podIP(index) }],
       conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: now }],
       containerStatuses: names.slice(1).map((name) => ({
         name,

@@ -29,6 +29,8 @@ export interface Stage {
   operator: RunningOperator;
   /** Ends the operator and starts another one, as after a crash or an upgrade. */
   restart(change?: Partial<OperatorOptions>): Promise<void>;
+  /** Starts one more operator beside the first. */
+  another(change: Partial<OperatorOptions>): Promise<RunningOperator>;
   key(name: string): ObjectKey;
   get<T extends KubeObject>(kind: Kind<T>, name: string): Promise<Existing<T> | undefined>;
   apply(object: object): Promise<void>;
@@ -89,6 +91,7 @@ export async function setStage(change: Partial<OperatorOptions> = {}): Promise<S
       await stage.operator.stop();
       stage.operator = await start(more);
     },
+    another: start,
     key: (name) => ({ namespace, name }),
     get: (kind, name) => client.find(kind, { namespace: kind.namespaced ? namespace : '', name }),
     apply: async (object) => {
