@@ -227,6 +227,22 @@ describe('fetching a version', () => {
     expect(asked.length).toBe(2);
   });
 
+  it('counts what came twice', async () => {
+    const small = version(1);
+    const peer = await honest(small);
+    const both = Promise.withResolvers<void>();
+    let asked = 0;
+    const together: Answer = async (request) => {
+      if (++asked === 2) both.resolve();
+      await both.promise;
+      return peer(request);
+    };
+    const { fetcher: it, store } = await fetcher({ a: together, b: together });
+    await fill(store, small, []);
+    const result = await it.fetch(small.cid, { chunks: 'all', sources: sources('a', 'b') });
+    expect(result).toMatchObject({ fetched: 1, bytes: 2048, duplicateBytes: 1024 });
+  });
+
   it('is not held up by a late source when another one has the block', async () => {
     const small = version(1);
     const { fetcher: it } = await fetcher({ good: await honest(small) }, { timeoutMs: 1e9, stallMs: 1e8 });

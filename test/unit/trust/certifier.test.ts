@@ -164,10 +164,11 @@ describe('four validators', () => {
 
   it('ask their signers once each', async () => {
     const asked: number[] = [];
-    const fleet = new Fleet({
+    const fleet: Fleet = new Fleet({
       change: (index, { sign }) => ({
         sign: (wanted) => {
           asked.push(index);
+          if (asked.length < 20) fleet.validators[index]!.certifier.tick(); // time goes on while the signer thinks
           return sign(wanted);
         },
       }),
@@ -252,6 +253,16 @@ describe('four validators', () => {
     await fleet.seconds(15);
     expectOneVersionPerHeight(fleet.validators);
     expect(fleet.validators[0]!.certified).toHaveLength(1);
+  });
+
+  it('give a height a second chance when all had their turn and nobody voted', async () => {
+    let good = false;
+    const fleet = new Fleet({ change: () => ({ score: async () => (good ? 'accept' : 'reject') }) });
+    fleet.advance(100);
+    await fleet.seconds(60);
+    good = true;
+    await fleet.seconds(60);
+    for (const { certified } of fleet.validators) expect(certified.map(({ age }) => age)).toEqual([100]);
   });
 
   it('try again when the signer could not be reached', async () => {
