@@ -13,6 +13,7 @@ export interface ValidatorFlags {
   readonly listen: string;
   readonly http: string;
   readonly mounts: string;
+  readonly ownData?: string;
   readonly debug?: boolean;
 }
 
@@ -21,6 +22,6 @@ export async function validator(flags: ValidatorFlags, io: Io): Promise<void> {
   const { debug, ...options } = flags;
   const log = podLogger('validator', debug, io).child({ node: flags.name, network: flags.network });
   const { startValidator } = await import('../../validator/index.ts');
-  const running = await startValidator({ ...options, log, signal: io.signal });
+  const running = await startValidator({ ...options, env: io.env, log, signal: io.signal });
   await running.stopped;
 }

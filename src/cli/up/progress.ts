@@ -1,10 +1,13 @@
 /** How steps that run beside each other are shown: a list that redraws itself on a terminal, plain lines elsewhere. */
-import { Listr } from 'listr2';
+import { Listr, ListrLogger, ProcessOutput } from 'listr2';
 import type { Io } from '../io.ts';
 import { duration } from '../render/duration.ts';
+import { cut } from '../render/table.ts';
 
 const nameWidth = 10;
-const lineWidth = 68;
+const textWidth = 68;
+/** Room for the mark, the spaces and the longest duration. */
+const aroundText = 30;
 const quietFor = 10_000;
 
 /** What a step says while it runs. */
@@ -21,9 +24,10 @@ export interface Step {
   readonly run: (report: Report) => Promise<string>;
 }
 
-/** ` ✔ cluster    kind "murmuration", 3 nodes        27 s` without the mark. Pure. */
-export function stepLine(name: string, text: string, milliseconds: number): string {
-  return `${name.padEnd(nameWidth)} ${text.padEnd(lineWidth)} ${duration(milliseconds)}`.trimEnd();
+/** ` ✔ cluster    kind "murmuration", 3 nodes        27 s` without the mark, at most `columns` wide. Pure. */
+export function stepLine(name: string, text: string, milliseconds: number, columns = 100): string {
+  const room = Math.max(20, Math.min(textWidth, columns - aroundText));
+  return `${name.padEnd(nameWidth)} ${cut(text, columns - aroundText).padEnd(room)} ${duration(milliseconds)}`;
 }
 
 /**
@@ -31,7 +35,8 @@ export function stepLine(name: string, text: string, milliseconds: number): stri
  * picture says so; `abort` is called at once then, so that the others end.
  */
 export async function runSteps(steps: readonly Step[], io: Io, abort: (reason: unknown) => void): Promise<void> {
-  if (io.err.isTTY === true) await drawSteps(steps, io, abort);
+  // listr2 draws only where stdout is a terminal too.
+  if (io.err.isTTY === true && io.out.isTTY === true) await drawSteps(steps, io, abort);
   else await tellSteps(steps, io, abort);
 }
 
@@ -53,7 +58,7 @@ async function drawSteps(steps: readonly Step[], io: Io, abort: (reason: unknown
           },
         };
         try {
-          task.title = stepLine(step.name, await step.run(report), io.now() - begun);
+          task.title = stepLine(step.name, await step.run(report), io.now() - begun, io.err.columns);
         } catch (error) {
           if (failures.length === 0) abort(error);
           failures.push(error);
@@ -62,7 +67,19 @@ async function drawSteps(steps: readonly Step[], io: Io, abort: (reason: unknown
         }
       },
     })),
-    { concurrent: true, exitOnError: false, rendererOptions: { showErrorMessage: false, collapseErrors: false } },
+    {
+      concurrent: true,
+      exitOnError: false,
+      // The first Ctrl-C is ours: it asks the steps to end.
+      registerSignalListeners: false,
+      rendererOptions: {
+        showErrorMessage: false,
+        collapseErrors: false,
+        formatOutput: 'truncate',
+        // Progress goes to stderr, so that a result on stdout can be piped.
+        logger: new ListrLogger({ processOutput: new ProcessOutput(process.stderr, process.stdout) }),
+      },
+    },
   );
   await list.run();
   if (failures.length > 0) throw failures[0];
@@ -89,7 +106,7 @@ async function tellSteps(steps: readonly Step[], io: Io, abort: (reason: unknown
         },
       };
       try {
-        tell('✔', stepLine(step.name, await step.run(report), io.now() - begun));
+        tell('✔', stepLine(step.name, await step.run(report), io.now() - begun, Number.POSITIVE_INFINITY));
       } catch (error) {
         if (failures.length === 0) {
           tell('✖', step.name);

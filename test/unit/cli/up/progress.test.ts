@@ -49,6 +49,10 @@ describe('steps where there is no terminal', () => {
   });
 });
 
-it('a step line keeps names and times in columns', () => {
+it('a step line keeps names and times in columns, and fits the window', () => {
   expect(stepLine('tools', 'node 24', 2000)).toMatch(/^tools {6}node 24 {62}2 s$/);
+  const narrow = stepLine('manifest', 'Model "digits", ValidatorFleet "flock": unchanged', 252_000, 60);
+  expect(narrow).toMatch(/…/);
+  expect(narrow).toMatch(/4 min 12 s$/);
+  expect(narrow.length).toBeLessThanOrEqual(56);
 });
