@@ -33,8 +33,8 @@ const INTERACTIONS: Readonly<Record<Interaction, { readonly value: number; reado
 const CHALLENGE_PASSED = { value: 1, step: 0.1 };
 const CHALLENGE_FAILED = { value: 0, step: 0.4 };
 const MERGE_STEP = 0.05;
-/** A merge that changes the loss by this share of itself is as good or bad as merges get. */
-const MERGE_SCALE = 0.1;
+/** A model whose loss is this share above our own is as bad as models get; one that is no worse than ours is good. */
+const MERGE_SCALE = 0.5;
 /** Half of the distance to neutral is forgotten in six hours without events. */
 const HALF_LIFE_MS = 6 * 60 * 60 * 1000;
 /** Peers remembered; the ones heard of longest ago go first. */
@@ -80,7 +80,7 @@ export class ReputationBook {
   mergeEffect(peer: string, lossBefore: number, lossAfter: number): void {
     const usable = Number.isFinite(lossBefore) && Number.isFinite(lossAfter) && lossBefore >= 0 && lossAfter >= 0;
     const gain = usable ? (lossBefore - lossAfter) / Math.max(lossBefore, 1e-9) : Number.NEGATIVE_INFINITY;
-    this.#move(peer, 'learning', { value: clamp(NEUTRAL + (NEUTRAL * gain) / MERGE_SCALE), step: MERGE_STEP });
+    this.#move(peer, 'learning', { value: clamp(1 + gain / MERGE_SCALE), step: MERGE_STEP });
   }
 
   interaction(peer: string, what: Interaction): void {

@@ -17,7 +17,7 @@ import {
   Holdings,
   MAX_REQUEST_BYTES,
 } from '../chunks/index.ts';
-import { CheckpointStore, createLearner, loadData } from '../learning/index.ts';
+import { type BackendName, CheckpointStore, createLearner, loadData } from '../learning/index.ts';
 import {
   type CharterModel,
   createOverlay,
@@ -34,7 +34,7 @@ import { CertificateStore } from './certificates.ts';
 import { followFile } from './charter-file.ts';
 import { createHttp } from './http.ts';
 import { createValidatorMetrics } from './metrics.ts';
-import { ModelTask } from './model-task.ts';
+import { type LoadedData, ModelTask } from './model-task.ts';
 import { ModelTasks } from './model-tasks.ts';
 import { Neighbours } from './neighbours.ts';
 import type { ValidatorOptions } from './options.ts';
@@ -128,7 +128,8 @@ export async function startValidator(options: ValidatorOptions): Promise<Running
   const tasks: ModelTasks = new ModelTasks(
     (model, slot) =>
       new ModelTask(model, slot, {
-        loadData: (which, until) => dataOf(which, options.mounts, dataDir, until),
+        loadData: (which, until) => dataOf(which, options, dataDir, until),
+        backend: backendOf(options.env?.MURMURATION_BACKEND),
         createLearner,
         checkpoints: ({ uid }) => new CheckpointStore(path.join(stateDir, 'models', path.basename(uid))),
         catchUp: (which, age, until) => versions.catchUp(which, age, until),
@@ -197,6 +198,9 @@ export async function startValidator(options: ValidatorOptions): Promise<Running
         const task = tasks.get(model);
         if (task?.learner === undefined) throw new Refusal('not-here', 'this model is not learned here (yet)');
         if (!others().has(from)) throw new Refusal('not-allowed', 'only validators send models');
+        if (frame.byteLength > task.learner.maxMessageBytes) {
+          throw new Refusal('malformed', `no model of this kind has ${frame.byteLength} bytes`);
+        }
         task.receive(from, frame);
         return encodeLearned(task.progress.age);
       }),
@@ -358,9 +362,14 @@ function served(task: ModelTask) {
 }
 
 /** Volumes are mounted as `<mounts>/configmap/<name>` and `<mounts>/claim/<name>`. */
-function dataOf({ spec }: CharterModel, mounts: string, dataDir: string, signal: AbortSignal): Promise<Uint8Array> {
+async function dataOf(
+  { spec }: CharterModel,
+  { mounts, ownData: ownFile }: Pick<ValidatorOptions, 'mounts' | 'ownData'>,
+  dataDir: string,
+  signal: AbortSignal,
+): Promise<LoadedData> {
   const { configMap, claim } = spec.data.source;
-  return loadData(spec.data, {
+  const data = await loadData(spec.data, {
     dataDir,
     mounts: {
       ...(configMap === undefined ? {} : { configMap: path.join(mounts, 'configmap', configMap.name) }),
@@ -369,7 +378,25 @@ function dataOf({ spec }: CharterModel, mounts: string, dataDir: string, signal:
     fetch,
     signal,
   });
+  if (spec.data.partition !== 'own' || ownFile === undefined) return { data };
+  const source = { claim: { claimName: 'in spec.data of the ValidatorNode', path: path.basename(ownFile) } };
+  const mounted = { claim: path.dirname(ownFile) };
+  const ownData = await loadData(
+    { ...spec.data, source, sha256: undefined },
+    { dataDir, mounts: mounted, fetch, signal },
+  );
+  return { data, ownData };
 }
+
+/** @throws RangeError for a name that is no backend */
+function backendOf(name: string | undefined): BackendName | undefined {
+  if (name === undefined || name === '') return undefined;
+  const known = BACKENDS.find((backend) => backend === name);
+  if (known === undefined) throw new RangeError(`MURMURATION_BACKEND is "${name}"; it can be ${BACKENDS.join(', ')}`);
+  return known;
+}
+
+const BACKENDS: readonly BackendName[] = ['tensorflow-gpu', 'tensorflow', 'wasm', 'cpu'];
 
 async function repeat(
   milliseconds: number,

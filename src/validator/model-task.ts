@@ -23,9 +23,16 @@ const RETRY_MAX_MILLISECONDS = 15 * second;
 /** Weight of the newest distance in the moving mean that is reported as divergence. */
 const DIVERGENCE_WEIGHT = 0.1;
 
+/** Data files of a model, as stored. */
+export interface LoadedData {
+  /** The shared file: trained on in parts and tested on; for `partition: own` tested on only. */
+  readonly data: Uint8Array;
+  readonly ownData?: Uint8Array | undefined;
+}
+
 /** What a model task needs of the world; shared by all tasks of a validator. */
 export interface ModelTaskParts {
-  readonly loadData: (model: CharterModel, signal: AbortSignal) => Promise<Uint8Array>;
+  readonly loadData: (model: CharterModel, signal: AbortSignal) => Promise<LoadedData>;
   readonly createLearner: (init: LearnerInit) => Learner;
   /** Where checkpoints of the model are kept. */
   readonly checkpoints: (model: CharterModel) => {
@@ -146,12 +153,12 @@ export class ModelTask {
   async #learn(signal: AbortSignal): Promise<void> {
     const { parts, model } = { parts: this.#parts, model: this.model };
     const checkpoints = parts.checkpoints(model);
-    const data = await parts.loadData(model, signal);
+    const loaded = await parts.loadData(model, signal);
     const resume = await checkpoints.load();
     const learner = parts.createLearner({
       model,
       partition: this.#partition,
-      data,
+      ...loaded,
       resume,
       backend: parts.backend,
       log: (level, message, fields) => this.#log[level](fields ?? {}, message),

@@ -22,6 +22,10 @@ export interface ValidatorOptions {
   readonly http: string;
   /** Folder under which data volumes are mounted (`configmap/<name>`, `claim/<name>`, `own`). */
   readonly mounts: string;
+  /** File with this validator's own data, for models with `partition: own`. */
+  readonly ownData?: string;
+  /** `MURMURATION_BACKEND` chooses the tensor backend; the best that loads where it is not set. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** Folder of the bundled data sets; default: the package's own `data`. */
   readonly dataDir?: string;
   readonly log: Logger;

@@ -1,11 +1,9 @@
-import { setImmediate as breathe } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import {
   assemble,
   buildVersion,
   type ChunkFetcher,
   type ChunkStore,
-  DAG_CBOR,
   FetchStalledError,
   FormatError,
   type Holdings,
@@ -244,11 +242,7 @@ export class Versions {
     });
     this.#protect(uid, height, built.manifest, built.cid.toString());
     const written = await problems.writing('chunks', async () => {
-      await store.put(built.manifestBlock, DAG_CBOR);
-      for (const { cid, bytes } of built.chunks) {
-        await store.putVerified(cid, bytes);
-        await breathe();
-      }
+      await store.putAll([{ cid: built.cid, bytes: built.manifestBlock }, ...built.chunks]);
     });
     if (!written) return undefined;
     holdings.follow(built.cid, built.manifest);

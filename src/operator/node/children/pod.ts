@@ -176,6 +176,7 @@ function validator(node: ValidatorNode, setting: PodSetting, data: readonly Data
       ...['--listen', `/ip4/0.0.0.0/tcp/${PORTS.p2p}`],
       ...['--http', `0.0.0.0:${PORTS.http}`],
       ...['--mounts', '/data'],
+      ...(node.spec.data === undefined ? [] : ['--own-data', `/data/own/${node.spec.data.file}`]),
     ],
     securityContext: hardened,
     ports: [
