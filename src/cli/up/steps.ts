@@ -5,6 +5,7 @@ import { connect, inWords } from '../cluster/connection.ts';
 import { failed } from '../errors.ts';
 import type { ClusterFlags } from '../flags.ts';
 import type { Io } from '../io.ts';
+import { bytes } from '../render/numbers.ts';
 import { type Applied, applyManifest, type ManifestObject } from './manifest.ts';
 import type { Report, Step } from './progress.ts';
 import { installRelease, systemNamespace } from './release.ts';
@@ -182,7 +183,13 @@ async function provideImage(setting: Setting, cluster: Promise<Cluster>, options
     );
   }
   await script('image', ['load', tag, kindName], options);
-  return { reference: tag, text: `${tag}, in the nodes of "${kindName}"` };
+  return { reference: tag, text: `${tag}, ${await sizeOf(tag, options)}, in the nodes of "${kindName}"` };
+}
+
+async function sizeOf(tag: string, options: ToolOptions): Promise<string> {
+  const { say: _, ...quiet } = options;
+  const { result } = await tryTool(['docker', 'image', 'inspect', '--format', '{{.Size}}', tag], quiet);
+  return bytes(Number(result || Number.NaN));
 }
 
 /** A reference as the chart's values: `registry/name:tag`. */
