@@ -16,7 +16,7 @@ import { networkController } from './network/controller.ts';
 import { type CreateOverlay, Overlays } from './network/overlays.ts';
 import { FleetView } from './network/view.ts';
 import { nodeController } from './node/controller.ts';
-import { type Parts, PodSettings } from './parts.ts';
+import { Charters, type Parts, PodSettings } from './parts.ts';
 import type { KeyMaker } from './perform.ts';
 import { reservationController } from './reservation/controller.ts';
 import { shardController } from './shard/controller.ts';
@@ -94,13 +94,17 @@ export async function startOperator(options: OperatorOptions): Promise<RunningOp
     client: manager.client,
     namespace,
     log,
-    onChange: () => wakeAll(manager, view),
+    onChange: () => {
+      // Peers of the old key would not listen to the new one.
+      void overlays.leaveAll().then(() => wakeAll(manager, view));
+    },
     onProblem: (reason, note) => void tellAuthorityProblem(manager, namespace, podName, reason, note, log),
   });
   const parts: Parts = {
     authority,
     view,
     overlays,
+    charters: new Charters(),
     metrics,
     settings: new PodSettings(options.image, () => authority.current?.peerId),
     keys,

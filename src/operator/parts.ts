@@ -1,4 +1,5 @@
 import { PersistentVolumeClaim, type Reconcile, type Stores } from '../kube/index.ts';
+import type { Charter } from '../overlay/index.ts';
 import type { AuthorityKeeper } from './authority/keeper.ts';
 import { canonical } from './digest.ts';
 import type { OperatorMetrics } from './metrics.ts';
@@ -13,11 +14,33 @@ export interface Parts {
   readonly authority: AuthorityKeeper;
   readonly view: FleetView;
   readonly overlays: Overlays;
+  readonly charters: Charters;
   readonly metrics: OperatorMetrics;
   readonly settings: PodSettings;
   readonly keys: KeyMaker;
   /** Unix ms. */
   readonly now: () => number;
+}
+
+/** Whom the recorded charters let in, as this process recorded or read them. */
+export class Charters {
+  readonly #members = new Map<string, ReadonlySet<string>>();
+
+  /** @returns peer ids that were not in before */
+  record(network: string, charter: Charter): readonly string[] {
+    const before = this.#members.get(network);
+    const members = new Set(charter.members.map(({ peerId }) => peerId));
+    this.#members.set(network, members);
+    return [...members].filter((peer) => !before?.has(peer));
+  }
+
+  names(network: string, peerId: string): boolean {
+    return this.#members.get(network)?.has(peerId) ?? false;
+  }
+
+  forget(network: string): void {
+    this.#members.delete(network);
+  }
 }
 
 /** What pods of a network are made from; equal settings are one object, so that results can be remembered by it. */

@@ -23,6 +23,8 @@ export const watched = {
   nodes: {
     indexes: {
       network: (node) => [networkIndex(node.metadata.namespace, node.spec.network)],
+      peerId: (node) =>
+        node.status?.peerId === undefined ? [] : [`${node.metadata.namespace ?? ''}/${node.status.peerId}`],
       publicKey: (node) => (node.status?.stake?.publicKey === undefined ? [] : [node.status.stake.publicKey]),
     },
   } satisfies WatchDeclaration<ValidatorNode>,

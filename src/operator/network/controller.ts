@@ -67,6 +67,7 @@ async function reconcileNetwork(context: ReconcileContext, parts: Parts): Promis
   const models = look.modelsOf(stores, namespace, name);
   const present = stores.of(ConfigMap, watched.charters.selector).get(key);
   if (look.isTerminating(stores, namespace) || (nodes.length === 0 && models.length === 0)) {
+    parts.charters.forget(network);
     await parts.overlays.leave(network);
     parts.metrics.forgetNetwork(namespace, name);
     if (present === undefined || present.metadata.deletionTimestamp !== undefined) return {};
@@ -90,10 +91,19 @@ async function reconcileNetwork(context: ReconcileContext, parts: Parts): Promis
   };
   const spoken = await settle(context, parts, authority, world, record);
   if (spoken === undefined) return { requeueAfterMs: PACE_MS };
+  letIn(parts, namespace, network, spoken.charter);
   await parts.overlays.speak(network, spoken.signed, spoken.charter, authority);
   parts.metrics.observeNetwork(namespace, name, spoken.charter.seq, spoken.charter.members.length);
   const settled = parts.overlays.dial(network, dialable(world));
   return settled ? {} : { requeueAfterMs: DIAL_MS };
+}
+
+/** Who is new in the recorded charter may have its pod now. */
+function letIn(parts: Parts, namespace: string, network: string, charter: Charter): void {
+  const added = new Set(parts.charters.record(network, charter));
+  for (const { name, peerId, role } of charter.members) {
+    if (role === 'validator' && added.has(peerId)) parts.view.nodes.wake({ namespace, name });
+  }
 }
 
 /** The charter that is in force: the recorded one, or a new one that is recorded first. Undefined: look again. */

@@ -42,6 +42,7 @@ export async function observeNode(
     namespaceTerminating: look.isTerminating(stores, namespace),
     identity,
     stake,
+    twin: identity.is === 'key' ? twinOf(context, node, identity.name) : undefined,
     reservation:
       publicKey === undefined
         ? undefined
@@ -51,12 +52,24 @@ export async function observeNode(
     pod,
     machine: machine === undefined ? undefined : stores.of(Node).get({ namespace: '', name: machine }),
     setting: parts.settings.of(stores, namespace, node.spec.network),
+    chartered: node.status?.peerId !== undefined && parts.charters.names(network, node.status.peerId),
     holding: look.heldBy(stores, namespace, name),
     others: othersOf(context, parts, node),
     heard: parts.view.heard(network, name),
     listening: parts.view.isListening(network),
     refused,
   };
+}
+
+/** A ValidatorNode that had this identity first: two peers of one id would cut each other off. */
+function twinOf({ stores, key }: ReconcileContext, node: ValidatorNode, peerId: string): string | undefined {
+  const others = stores
+    .of(ValidatorNode)
+    .byIndex('peerId', `${key.namespace}/${peerId}`)
+    .filter(({ metadata }) => metadata.uid !== node.metadata.uid);
+  const isRecorded = node.status?.peerId === peerId;
+  const age = ({ metadata }: ValidatorNode): string => `${metadata.creationTimestamp ?? ''} ${metadata.name}`;
+  return others.find((other) => !isRecorded || age(other) < age(node))?.metadata.name;
 }
 
 /** Who could take over is asked only where that matters: the answer takes a look at every one of them. */

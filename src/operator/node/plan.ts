@@ -25,7 +25,7 @@ import type { NodeWorld } from './world.ts';
 /**
  * The next wave for one validator. Order, and what each step waits for:
  *
- *     finalizer -> keys, volume, service -> reservation -> record in status -> pod
+ *     finalizer -> keys, volume, service -> reservation -> record in status -> (charter names it) -> pod
  *     drained -> pod gone -> volume and keys (unless retained), reservation -> finalizer
  *
  * Invariants (test/unit/operator/node-plan.test.ts): no key is made where one was recorded; no pod exists before its
@@ -48,7 +48,7 @@ function planKeys(world: NodeWorld): readonly Action[] {
   const made: Action[] = [];
   if (identity.is === 'toMake') made.push(makeKey(node, 'identity'));
   if (stake.is === 'toMake') made.push(makeKey(node, 'stake'));
-  if (made.length > 0 || identity.is !== 'ready' || stake.is !== 'ready') return made;
+  if (made.length > 0 || identity.is !== 'ready' || stake.is !== 'ready' || world.twin !== undefined) return made;
   if (world.reservation === undefined) {
     return [{ do: 'create', kind: StakeKeyReservation, object: buildReservation(node, stake.name) }];
   }
@@ -88,6 +88,7 @@ export function mayRun(world: NodeWorld): boolean {
   const identity = judgeKey(node, 'identity', world.identity, node.status?.peerId);
   const stake = judgeKey(node, 'stake', world.stake, node.status?.stake?.publicKey);
   return (
+    world.twin === undefined &&
     identity.is === 'ready' &&
     stake.is === 'ready' &&
     node.status?.peerId === identity.name &&
@@ -100,7 +101,8 @@ export function mayRun(world: NodeWorld): boolean {
 function planPod(world: NodeWorld): readonly Action[] {
   const { node, pod, setting } = world;
   if (pod === undefined) {
-    if (setting === undefined || !mayRun(world) || world.volume?.metadata.deletionTimestamp !== undefined) return [];
+    if (setting === undefined || !mayRun(world) || !world.chartered) return [];
+    if (world.volume?.metadata.deletionTimestamp !== undefined) return [];
     return [{ do: 'create', kind: Pod, object: buildPod(node, setting) }];
   }
   // Also on a lost machine: until the pod is proven gone, or a person says so, nothing takes its place.

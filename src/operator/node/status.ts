@@ -166,13 +166,21 @@ function judgeReady(world: NodeWorld, parts: readonly Judgement[]): Judgement {
   return yes('Ready', REASONS.Reconciled, 'Keys, pod and connection are as they should be.');
 }
 
-function judgeKeys({ node, identity, stake, reservation }: NodeWorld): Judgement {
+function judgeKeys({ node, identity, stake, twin, reservation }: NodeWorld): Judgement {
   const verdicts = [
     judgeKey(node, 'identity', identity, node.status?.peerId),
     judgeKey(node, 'stake', stake, node.status?.stake?.publicKey),
   ];
   for (const verdict of verdicts) {
     if (verdict.is === 'wrong') return no('KeysReady', verdict.reason, verdict.message);
+  }
+  if (twin !== undefined) {
+    return no(
+      'KeysReady',
+      REASONS.KeyInUse,
+      `The identity key is in use by ValidatorNode ${twin}. Name another Secret in spec.identity.secretRef of a new ` +
+        `ValidatorNode, or delete the other one.`,
+    );
   }
   if (verdicts.some(({ is }) => is === 'toMake')) return no('KeysReady', REASONS.Pending, 'The keys are being made.');
   if (reservation === undefined) return no('KeysReady', REASONS.Pending, 'The stake key is not reserved yet.');

@@ -13,6 +13,8 @@ export interface NodeWorld {
   readonly namespaceTerminating: boolean;
   readonly identity: KeySecret;
   readonly stake: KeySecret;
+  /** Another ValidatorNode of the namespace that had this identity first. */
+  readonly twin: string | undefined;
   /** The reservation of the stake key that the Secret (or, with it gone, the status) names. */
   readonly reservation: Existing<StakeKeyReservation> | undefined;
   readonly volume: Existing<PersistentVolumeClaim> | undefined;
@@ -22,6 +24,8 @@ export interface NodeWorld {
   readonly machine: Existing<Node> | undefined;
   /** Undefined while there is no authority key: no pod is made without it. */
   readonly setting: PodSetting | undefined;
+  /** The recorded charter lets its peer id in: no pod is made before that. */
+  readonly chartered: boolean;
   /** Shards of the namespace that name this validator as a holder. */
   readonly holding: readonly ModelShard[];
   /** Other validators of the network; for one that leaves, those that could take over a shard. */

@@ -176,6 +176,8 @@ export class Cluster {
       pod,
       machine: undefined,
       setting: this.setting,
+      chartered: node.status?.peerId !== undefined,
+      twin: undefined,
       holding: [],
       others: this.list('ValidatorNode').length - 1,
       heard: up ? heard(name, this.now) : undefined,

@@ -140,6 +140,18 @@ describe('the plan of a ValidatorNode', () => {
     expect(cluster.get<ValidatorNode>('ValidatorNode', 'two')?.status?.ready).toBe('no: KeyInUse');
   });
 
+  it('makes no pod before the charter lets it in, and none for an identity that another has', () => {
+    const cluster = new Cluster();
+    cluster.put(nodeOf('solo'));
+    settle(cluster, 'solo');
+    cluster.objects.delete('Pod solo');
+    expect(planNode(cluster.nodeWorld('solo', { chartered: false })!)).toEqual([]);
+    expect(planNode(cluster.nodeWorld('solo', { twin: 'other' })!)).toEqual([]);
+    expect(planNode(cluster.nodeWorld('solo')!)).toMatchObject([{ do: 'create', kind: { kind: 'Pod' } }]);
+    cluster.writeNodeStatus('solo', { twin: 'other' });
+    expect(cluster.get<ValidatorNode>('ValidatorNode', 'solo')?.status?.ready).toBe('no: KeyInUse');
+  });
+
   it('does not replace a pod that is stopping, however long that takes, until a person says that it is gone', () => {
     const cluster = new Cluster();
     cluster.put(nodeOf('solo'));
