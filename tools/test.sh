@@ -113,8 +113,11 @@ end_to_end_tests() {
     failed "set-up of the end-to-end tests"
     return
   fi
-  # by their names, as a person would call them
-  PATH=$(dirname "$("$TOOLS/get.sh" kubectl)"):$(dirname "$("$TOOLS/get.sh" helm)"):$(dirname "$("$TOOLS/get.sh" kind)"):$PATH
+  # by their names, as a person would call them; after Node, which must stay ours
+  local name on_path=$reports/bin
+  mkdir -p "$on_path"
+  for name in kind helm kubectl; do ln -sfn "$("$TOOLS/get.sh" "$name")" "$on_path/$name"; done
+  PATH=$bin:$on_path:$PATH
   KUBECONFIG=$(cat "$reports/kubeconfig")
   MURMURATION_E2E_IMAGE=$(cat "$reports/image")
   export PATH KUBECONFIG MURMURATION_E2E_IMAGE MURMURATION_E2E_CLUSTER=$cluster
@@ -156,7 +159,7 @@ if [[ ${1:-all} == all ]]; then
 fi
 end_to_end_tests
 printf '\n'
-if ((${#failed_names[@]} > 0)); then printf 'Failed: %s\n' "$(printf '%s; ' "${failed_names[@]}")"; fi
+if ((${#failed_names[@]} > 0)); then printf 'Failed:%s\n' "$(printf ' %s,' "${failed_names[@]}" | sed 's/,$//')"; fi
 printf 'Took %s.\n' "$(since "$begun")"
 summary=$(count)
 ((${#failed_names[@]} == 0))
