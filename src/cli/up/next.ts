@@ -24,7 +24,9 @@ export function nextText({ reach, kubectl, namespace, state, env }: Situation): 
   const pod = state.validators.find((line) => line.podName !== undefined)?.podName;
   const [model] = state.models;
   const rows: (readonly [command: string, meaning: string])[] = [
-    ...(own ? [[`export KUBECONFIG=${reach.kubeconfig}`, 'let kubectl find this cluster'] as const] : []),
+    ...(own
+      ? [[`export KUBECONFIG=${fromHome(reach.kubeconfig ?? '', env.HOME)}`, 'let kubectl find this cluster'] as const]
+      : []),
     [`${run} get vn,mdl,ms${where}`, 'the same from Kubernetes; describe tells more'],
     [`./murmur top${where}`, 'validators as they learn'],
     ...(model === undefined
@@ -50,4 +52,9 @@ export function nextText({ reach, kubectl, namespace, state, env }: Situation): 
       rows,
     ).slice(1),
   ];
+}
+
+/** `~/.cache/...`, which shells expand. */
+function fromHome(path: string, home: string | undefined): string {
+  return home !== undefined && home !== '' && path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
 }

@@ -16,6 +16,8 @@ export interface Report {
   readonly say: (line: string) => void;
   /** A fact that stays in sight, such as how long the first run takes and why. */
   readonly note: (line: string) => void;
+  /** It has what it waited for: the time it took begins now. */
+  readonly begin: () => void;
 }
 
 /** One step. `run` resolves to the line that is left of it. */
@@ -46,9 +48,12 @@ async function drawSteps(steps: readonly Step[], io: Io, abort: (reason: unknown
     steps.map((step) => ({
       title: step.name,
       task: async (_context: unknown, task: { title: string; output: string }): Promise<void> => {
-        const begun = io.now();
+        let begun = io.now();
         const notes: string[] = [];
         const report: Report = {
+          begin: () => {
+            begun = io.now();
+          },
           say: (line) => {
             task.output = [...notes, line].join('\n');
           },
@@ -89,11 +94,14 @@ async function tellSteps(steps: readonly Step[], io: Io, abort: (reason: unknown
   const failures: unknown[] = [];
   await Promise.all(
     steps.map(async (step) => {
-      const begun = io.now();
+      let begun = io.now();
       let told = Number.NEGATIVE_INFINITY;
       const notes = new Set<string>();
       const tell = (mark: string, line: string): void => void io.err.write(` ${mark} ${line}\n`);
       const report: Report = {
+        begin: () => {
+          begun = io.now();
+        },
         say: (line) => {
           if (io.now() - told < quietFor) return;
           told = io.now();

@@ -67,20 +67,23 @@ export function upSteps(
       ]);
       return [`node ${process.versions.node}`, ...versions].join(', ');
     }),
-    step('cluster', [cluster], io, signal, async (options) => {
+    step('cluster', [cluster], io, signal, async (options, begin) => {
       if (needsDocker) await docker.promise;
+      begin();
       const made = setting.cluster === 'kind' ? await ownCluster(setting, options) : presentCluster(flags, io);
       cluster.resolve(made);
       return made.text;
     }),
-    step('image', [image], io, signal, async (options) => {
+    step('image', [image], io, signal, async (options, begin) => {
       if (needsDocker) await docker.promise;
+      begin();
       const ready = await provideImage(setting, cluster.promise, options);
       image.resolve(ready);
       return ready.text;
     }),
-    step('operator', [release], io, signal, async (options) => {
+    step('operator', [release], io, signal, async (options, begin) => {
       const [{ helm }, reached, { reference }] = await Promise.all([programs.promise, cluster.promise, image.promise]);
+      begin();
       const { kubeconfig, context } = reached.flags;
       options.say?.('waiting until the operator is ready');
       const done = await installRelease(
@@ -90,8 +93,9 @@ export function upSteps(
       release.resolve(done);
       return `release "${setting.name}" in namespace ${systemNamespace}, ${done}`;
     }),
-    step('manifest', [changes], io, signal, async () => {
+    step('manifest', [changes], io, signal, async (_options, begin) => {
       const [reached] = await Promise.all([cluster.promise, release.promise]);
+      begin();
       const config = loadKubeConfig(reached.flags, io);
       const connection = connect(config, namespaceOf(config, reached.flags), signal);
       try {
@@ -128,14 +132,17 @@ function step(
   gives: readonly Waiter[],
   io: Io,
   signal: AbortSignal,
-  run: (options: ToolOptions) => Promise<string>,
+  run: (options: ToolOptions, begin: () => void) => Promise<string>,
 ): Step {
   for (const { promise } of gives) promise.catch(() => undefined);
   return {
     name,
     run: async (report) => {
       try {
-        return await run(toolOptions(io, signal, (line) => tell(report, line)));
+        return await run(
+          toolOptions(io, signal, (line) => tell(report, line)),
+          report.begin,
+        );
       } catch (error) {
         for (const { reject } of gives) reject(error);
         throw error;

@@ -15,6 +15,18 @@ describe('steps where there is no terminal', () => {
     expect(io.written.err()).toMatch(/^ ✔ cluster {4}kind "murmuration", 3 nodes +27 s\n$/);
   });
 
+  it('count their own time, not that of what they waited for', async () => {
+    const io = fakeIo();
+    const image = stepOf('image', async (report) => {
+      await io.wait(60_000, io.signal);
+      report.begin();
+      await io.wait(4000, io.signal);
+      return 'loaded';
+    });
+    await runSteps([image], io, () => undefined);
+    expect(io.written.err()).toMatch(/loaded +4 s\n$/);
+  });
+
   it('say a line every 10 s at most, but a note at once and once', async () => {
     const io = fakeIo();
     const busy = stepOf('image', async (report) => {
