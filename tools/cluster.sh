@@ -56,6 +56,25 @@ kubeadmConfigPatches:
 YAML
 }
 
+# Each node takes about thirty inotify instances, and many systems allow 128 in all:
+# the node that comes last then waits for ever for its container runtime ("too many
+# open files"). The new limit holds until the next boot.
+raise_inotify_limits() {
+  local name now want
+  while read -r name want; do
+    now=$(cat "/proc/sys/fs/inotify/$name" 2> /dev/null) || continue
+    ((now < want)) || continue
+    if echo "$want" 2> /dev/null > "/proc/sys/fs/inotify/$name"; then
+      say "raised fs.inotify.$name from $now to $want"
+    else
+      say "fs.inotify.$name is $now; if nodes do not get ready: sudo sysctl fs.inotify.$name=$want"
+    fi
+  done << LIMITS
+max_user_instances 1024
+max_user_watches 524288
+LIMITS
+}
+
 create() {
   "$TOOLS/docker.sh" start > /dev/null
   local image
@@ -71,6 +90,7 @@ create() {
     containers -a | xargs -r docker rm -f -v > /dev/null
   fi
   rm -f "$kubeconfig"
+  raise_inotify_limits
   image=$("$TOOLS/node-image.sh")
   config > "$CACHE/kind-$cluster.yaml"
   patiently "creating kind cluster \"$cluster\" of three nodes" "$CACHE/log/kind-$cluster.log" \
