@@ -61,6 +61,8 @@ export interface RunningOperator {
 
 /** The authority key is looked at again so often, so that a restored Secret is found. ms */
 const AUTHORITY_EVERY_MS = 15_000;
+/** While none is known, so often: the first validators wait for it. ms */
+const AUTHORITY_SOON_MS = 300;
 
 const keys: KeyMaker = {
   make: async (which) => (which === 'identity' ? (await generateIdentity()).key : generateStakeKey()),
@@ -118,8 +120,7 @@ export async function startOperator(options: OperatorOptions): Promise<RunningOp
     .add(shardController(parts))
     .add(networkController(parts))
     .add(reservationController(parts, served))
-    .addTask({ name: 'authority', run: (term) => keepAuthority(authority, clock, log, term) })
-    .addTask({ name: 'overlays', run: (term) => leaveAtEnd(overlays, term) })
+    .addTask({ name: 'overlays', run: (term) => leaveAtEnd(parts, term) })
     .addTask({ name: 'metrics', run: (term) => forgetting(manager.caches, metrics, term) });
   const readyz = (): Health => {
     const { problems } = manager.readyz();
@@ -131,10 +132,14 @@ export async function startOperator(options: OperatorOptions): Promise<RunningOp
     { metrics: options.metricsAddress, health: options.healthAddress },
   );
   let stopping: Promise<void> | undefined;
+  const ending = new AbortController();
+  let keeping: Promise<void> = Promise.resolve();
   const ended = Promise.withResolvers<void>();
   const stop = (): Promise<void> => {
     stopping ??= (async () => {
       signal.removeEventListener('abort', onAbort);
+      ending.abort();
+      await keeping;
       await manager.stop();
       await overlays.leaveAll();
       view.stop();
@@ -155,6 +160,7 @@ export async function startOperator(options: OperatorOptions): Promise<RunningOp
       log.warn({ err: messageOf(error) }, 'the authority key cannot be read yet');
     });
     await manager.start();
+    keeping = keepAuthority(authority, manager, clock, log, ending.signal);
   } catch (error) {
     await stop();
     throw error;
@@ -171,22 +177,29 @@ export async function startOperator(options: OperatorOptions): Promise<RunningOp
   };
 }
 
-/** Makes the authority key where none was ever made, and goes on looking, while this process leads. */
-async function keepAuthority(authority: AuthorityKeeper, clock: Clock, log: Logger, term: AbortSignal): Promise<void> {
-  while (!term.aborted) {
-    await authority.look(true).catch((error: unknown) => {
-      if (!term.aborted) log.warn({ err: messageOf(error) }, 'the authority key cannot be looked after, trying again');
+/** Looks after the authority key until the signal is aborted; while this process leads it makes what was never made. */
+async function keepAuthority(
+  authority: AuthorityKeeper,
+  manager: Manager,
+  clock: Clock,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await authority.look(manager.leading).catch((error: unknown) => {
+      log.warn({ err: messageOf(error) }, 'the authority key cannot be looked after, trying again');
     });
-    const wait = authority.current === undefined && authority.problem === undefined ? 1_000 : AUTHORITY_EVERY_MS;
-    await sleep(clock, wait, term).catch(() => undefined);
+    const isKnown = authority.current !== undefined || authority.problem !== undefined;
+    await sleep(clock, isKnown ? AUTHORITY_EVERY_MS : AUTHORITY_SOON_MS, signal).catch(() => undefined);
   }
 }
 
 /** Only the leader speaks: at the end of its term it leaves every overlay. */
-async function leaveAtEnd(overlays: Overlays, term: AbortSignal): Promise<void> {
+async function leaveAtEnd({ overlays, charters }: Parts, term: AbortSignal): Promise<void> {
   if (!term.aborted) {
     await new Promise<void>((resolve) => term.addEventListener('abort', () => resolve(), { once: true }));
   }
+  charters.forgetAll();
   await overlays.leaveAll();
 }
 

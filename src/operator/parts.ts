@@ -41,6 +41,11 @@ export class Charters {
   forget(network: string): void {
     this.#members.delete(network);
   }
+
+  /** The lead is lost: somebody else records charters now. */
+  forgetAll(): void {
+    this.#members.clear();
+  }
 }
 
 /** What pods of a network are made from; equal settings are one object, so that results can be remembered by it. */

@@ -3,6 +3,8 @@ import { deepEqual, type EventNote, type Existing, type KubeObject, type Reconci
 
 /** Mere numbers are written this often at most. ms */
 export const NUMBERS_EVERY_MS = 5_000;
+/** In a large fleet they are written less often, so that all of them together stay within 40 writes a second. ms */
+const NUMBERS_SHARE_MS = 25;
 
 /** A status as every kind of ours has it. */
 export interface Status {
@@ -18,17 +20,19 @@ export type Decision = { readonly write: false; readonly afterMs?: number } | { 
  * move all the time only every {@link NUMBERS_EVERY_MS}.
  * @param loud what of the status is worth a write at once
  * @param since ms since the last write; undefined where there was none
+ * @param everyMs numbers are written this often
  */
 export function decide<S extends Status>(
   before: S | undefined,
   next: S,
   loud: (status: S) => unknown,
   since: number | undefined,
+  everyMs: number = NUMBERS_EVERY_MS,
 ): Decision {
   if (before !== undefined && deepEqual(plain(before), plain(next))) return { write: false };
   if (before === undefined || !deepEqual(plain(told(before, loud)), plain(told(next, loud)))) return { write: true };
-  if (since === undefined || since >= NUMBERS_EVERY_MS) return { write: true };
-  return { write: false, afterMs: NUMBERS_EVERY_MS - since };
+  if (since === undefined || since >= everyMs) return { write: true };
+  return { write: false, afterMs: everyMs - since };
 }
 
 const told = <S extends Status>(status: S, loud: (status: S) => unknown): unknown => ({
@@ -69,7 +73,8 @@ export class StatusWriter<T extends KubeObject & { readonly status?: S | undefin
   async write(context: ReconcileContext, object: Existing<T>, next: S, now: number): Promise<number | undefined> {
     const { uid } = object.metadata;
     const last = this.#written.get(uid);
-    const decision = decide(object.status, next, this.#loud, last === undefined ? undefined : now - last);
+    const every = Math.max(NUMBERS_EVERY_MS, this.#written.size * NUMBERS_SHARE_MS);
+    const decision = decide(object.status, next, this.#loud, last === undefined ? undefined : now - last, every);
     if (!decision.write) return decision.afterMs;
     await context.setStatus(object, next);
     this.#remember(uid, now);

@@ -7,6 +7,7 @@ import {
   type ReconcileContext,
   type ReconcileResult,
 } from '../../kube/index.ts';
+import type { Action } from '../action.ts';
 import { Model, ValidatorFleet, ValidatorNode } from '../kinds.ts';
 import { plannedPodHash } from '../node/children/pod.ts';
 import { type Parts, paced } from '../parts.ts';
@@ -65,9 +66,7 @@ async function reconcileFleet(
   const world = observeFleet(context, parts);
   if (world === undefined) return {};
   const actions = planFleet(world);
-  for (const { do: what, object } of actions.filter((action) => action.do === 'apply')) {
-    context.log.debug({ node: object.metadata.name, what }, 'a validator is brought in step with its fleet');
-  }
+  tell(context, world, actions);
   const refused = await perform(context, actions);
   const after = actions.length === 0 ? world : observeFleet(context, parts);
   if (after === undefined) return {};
@@ -80,6 +79,22 @@ async function reconcileFleet(
     return { requeueAfterMs: RETRY_MS };
   }
   return afterMs === undefined ? {} : { requeueAfterMs: afterMs };
+}
+
+/** Events for validators that come, change or go. */
+function tell({ events }: ReconcileContext, { fleet, members }: FleetWorld, actions: readonly Action[]): void {
+  const say = (reason: string, note: string): void =>
+    events.record(fleet, { type: 'Normal', reason, action: 'Scale', note });
+  const present = new Set(members.map(({ node }) => node.metadata.name));
+  for (const action of actions) {
+    if (action.do === 'delete') say('ValidatorRemoved', `Removed ${action.key.name}, which is drained.`);
+    if (action.do !== 'apply') continue;
+    const { name } = action.object.metadata;
+    const { cordon } = (action.object as ValidatorNode).spec;
+    if (!present.has(name)) say('ValidatorCreated', `Created ${name}.`);
+    else if (cordon) say('ValidatorCordoned', `${name} is to leave; its chunks are copied away first.`);
+    else say('ValidatorUpdated', `Brought ${name} in step with the template.`);
+  }
 }
 
 /** Reads all that is known of one fleet; undefined where it is gone. */

@@ -12,6 +12,7 @@ import {
   Service,
   type Stores,
 } from '../../kube/index.ts';
+import type { Action } from '../action.ts';
 import { canonical } from '../digest.ts';
 import { Model, ModelShard, StakeKeyReservation, ValidatorNode } from '../kinds.ts';
 import type { Parts } from '../parts.ts';
@@ -106,6 +107,7 @@ async function reconcileNode(
     // The same plan again: what was done is not seen yet, or was refused. Its change wakes the key.
     if (actions.length === 0 || plan === last) return finish(context, world, parts, writer, actions.length > 0);
     last = plan;
+    tell(context, world, actions);
     refused = await perform(context, actions, {
       keys: parts.keys,
       record: async () => {
@@ -113,6 +115,8 @@ async function reconcileNode(
       },
     });
     if (refused.length > 0) {
+      const [note = ''] = refused;
+      context.events.record(world.node, { type: 'Warning', reason: 'Refused', action: 'Apply', note });
       const now = await observeNode(context, parts, refused);
       return now === undefined ? {} : finish(context, now, parts, writer, true);
     }
@@ -123,6 +127,25 @@ async function reconcileNode(
   throw new Error(
     `ValidatorNode ${context.key.name} is not settled after ${MAX_WAVES} rounds; its plan does not converge`,
   );
+}
+
+/** Events for what a person would ask about: new keys, and a pod that comes or goes. */
+function tell({ events }: ReconcileContext, { node, pod }: NodeWorld, actions: readonly Action[]): void {
+  const say = (reason: string, action: string, note: string): void =>
+    events.record(node, { type: 'Normal', reason, action, note });
+  for (const action of actions) {
+    if (action.do === 'makeKey') {
+      say('KeyMade', 'MakeKey', `Made the ${action.which} key in Secret ${action.secret.metadata.name}.`);
+    } else if (action.do === 'create' && action.kind === Pod) {
+      say('PodCreated', 'CreatePod', `Created pod ${action.object.metadata.name}.`);
+    } else if (action.do === 'delete' && action.kind === Pod) {
+      const { phase, message = '' } = pod?.status ?? {};
+      if (node.metadata.deletionTimestamp !== undefined) {
+        say('PodStopped', 'DeletePod', 'Stopped the pod, as the validator is deleted.');
+      } else if (phase === 'Failed') say('PodReplaced', 'DeletePod', `Replacing the pod, which failed. ${message}`);
+      else say('PodReplaced', 'DeletePod', 'Replacing the pod, as its spec, image or data sources have changed.');
+    }
+  }
 }
 
 async function finish(

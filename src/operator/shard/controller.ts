@@ -20,11 +20,8 @@ const POOR = 0.25;
 /** ModelShard: its holders; the one writer of its status. */
 export function shardController(parts: Parts): Controller<ModelShard> {
   const writer = new StatusWriter<ModelShard, ModelShardStatus>(
-    ({ versionCid, availableReplicas, holders }) => [
-      versionCid,
-      availableReplicas,
-      holders?.map(({ node, state }) => [node, state]),
-    ],
+    // States come and go with every version; who holds it is what the charter says.
+    ({ versionCid, holders }) => [versionCid, holders?.map(({ node }) => node)],
     (_, before, next) => transitions(['Available', 'FullyReplicated'], before?.conditions, next.conditions),
   );
   const shardsOfNetwork = (stores: Stores, namespace: string, network: string) =>
@@ -107,12 +104,14 @@ function observeShard(stores: Stores, parts: Parts, shard: ModelShard): ShardWor
 function versionOf(shard: ModelShard, model: Model | undefined): ShardWorld['version'] {
   const newest = model?.status?.version;
   const pinned = shard.spec.versionCid;
+  const certifiedAt = Date.parse(newest?.certifiedAt ?? '');
   if (pinned === undefined || pinned === newest?.cid) {
-    return newest === undefined ? undefined : { cid: newest.cid, chunks: newest.chunks, bytes: newest.bytes };
+    if (newest === undefined) return undefined;
+    return { cid: newest.cid, chunks: newest.chunks, bytes: newest.bytes, certifiedAt };
   }
   const { status } = shard;
   if (status?.versionCid !== pinned || status.chunks === undefined || newest === undefined) return undefined;
-  return { cid: pinned, chunks: newest.chunks, bytes: newest.bytes };
+  return { cid: pinned, chunks: newest.chunks, bytes: newest.bytes, certifiedAt: 0 };
 }
 
 interface Machine {

@@ -1,9 +1,12 @@
-import { type ModelShardStatus, REASONS } from '../../api/index.ts';
+import { findCondition, type ModelShardStatus, REASONS } from '../../api/index.ts';
 import { shardRange } from '../../chunks/index.ts';
 import type { Model, ModelShard } from '../kinds.ts';
 import { type Judgement, judged, no, progress, unknown, yes } from '../verdicts.ts';
 import { availableReplicas, type Copy, type Holder, nextHolders } from './holders.ts';
 import { type Candidate, place } from './placement.ts';
+
+/** A new version may take so long to reach its holders before FullyReplicated says no, so that it does not flap. ms */
+const FETCH_GRACE_MS = 30_000;
 
 /** All that is known of one shard at one moment. */
 export interface ShardWorld {
@@ -12,7 +15,15 @@ export interface ShardWorld {
   readonly now: number;
   readonly model: Model | undefined;
   /** The version that the shard is a part of: pinned, or the model's newest certified one. */
-  readonly version: { readonly cid: string; readonly chunks: number; readonly bytes: number } | undefined;
+  readonly version:
+    | {
+        readonly cid: string;
+        readonly chunks: number;
+        readonly bytes: number;
+        /** Unix ms. */
+        readonly certifiedAt: number;
+      }
+    | undefined;
   /** Validators that may hold it. */
   readonly candidates: readonly Candidate[];
   /** Validators that exist in the network, candidates or not. */
@@ -94,18 +105,28 @@ function judgeShard(
     const ready = yes('Ready', REASONS.NoVersion, `${message} There is nothing to hold.`);
     return [ready, ...both(unknown, REASONS.NoVersion, message), ...progress(ready)];
   }
-  const replicated =
-    available >= replicas
-      ? yes('FullyReplicated', REASONS.Reconciled, `${available} validators hold every chunk.`)
-      : no(
-          'FullyReplicated',
-          REASONS.UnderReplicated,
-          `${available} of ${replicas} validators hold every chunk; copying.`,
-        );
+  const replicated = judgeReplicated(world, available);
   const ready = { ...replicated, type: 'Ready' };
   // Copies that are under way need nobody's help.
   const working = replicated.status === 'True' ? ready : { ...ready, reason: REASONS.InProgress };
   return [working, judgeAvailable(available, chunks), replicated, ...progress(working)];
+}
+
+function judgeReplicated({ shard, version, now }: ShardWorld, available: number): Judgement {
+  const { replicas } = shard.spec;
+  if (available >= replicas) {
+    return yes('FullyReplicated', REASONS.Reconciled, `${available} validators hold every chunk.`);
+  }
+  const isNew = version !== undefined && now - version.certifiedAt < FETCH_GRACE_MS;
+  if (isNew && findCondition(shard, 'FullyReplicated')?.status === 'True') {
+    return yes(
+      'FullyReplicated',
+      REASONS.Reconciled,
+      'A version that was just certified is on its way to the holders.',
+    );
+  }
+  const message = `${available} of ${replicas} validators hold every chunk; copying.`;
+  return no('FullyReplicated', REASONS.UnderReplicated, message);
 }
 
 function judgeAvailable(available: number, chunks: number | undefined): Judgement {
