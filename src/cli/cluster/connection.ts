@@ -6,6 +6,7 @@ import {
   DeadlineExceeded,
   Forbidden,
   HttpTransport,
+  Invalid,
   NotFound,
   systemClock,
   type Transport,
@@ -67,6 +68,14 @@ export function inWords(error: unknown, server: string): unknown {
   }
   if (error instanceof Forbidden) {
     return failed('You may not do this in this cluster.', 'Ask for the right that the message names.', error);
+  }
+  if (error instanceof Invalid) {
+    const causes = error.status?.details?.causes ?? [];
+    const why = causes.map(({ field, message }) => `${field ?? 'object'}: ${message ?? 'is invalid'}`).join('\n  ');
+    return failed(
+      `The cluster refuses to ${error.attempt}:\n  ${why === '' ? (error.status?.message ?? error.message) : why}`,
+      'Correct it there and run this again.',
+    );
   }
   if (error instanceof NotFound && /^list (model|validator)/.test(error.message)) {
     return failed(

@@ -38,7 +38,7 @@ export async function follow(connection: Connection, wanted: Wanted, io: Io): Pr
       const missing = missingOf(seen.state, wanted);
       show(seen.state, missing.length === 0);
       if (missing.length === 0) return seen.state;
-      if (spent >= wanted.timeout) throw late(missing, spent, connection.namespace);
+      if (spent >= wanted.timeout) throw late(missing, seen.state.problems, spent, connection.namespace);
     } else {
       if (spent >= wanted.timeout) throw seen.error;
       io.err.write(` · ${reasonOf(seen.error)} Trying again.\n`);
@@ -88,12 +88,18 @@ function inLines(io: Io): Show {
   };
 }
 
+/** Messages of one problem may name one validator after another: that is no news. */
 const sameProblem = (a: Problem, b: Problem): boolean =>
-  a.kind === b.kind && a.name === b.name && a.reason === b.reason && a.message === b.message;
+  a.kind === b.kind && a.name === b.name && a.reason === b.reason;
 
-function late(missing: readonly string[], spent: number, namespace: string): CommandError {
+function late(
+  missing: readonly string[],
+  problems: readonly Problem[],
+  spent: number,
+  namespace: string,
+): CommandError {
   return timedOut(
-    `Not there after ${duration(spent)}: ${missing.join('; ')}.`,
+    [`Not there after ${duration(spent)}: ${missing.join('; ')}.`, ...problemsText(problems)].join('\n'),
     `All goes on running. Look: kubectl describe vf,mdl -n ${namespace}; kubectl get events -n ${namespace}; murmur top -n ${namespace}. ` +
       'Wait longer: murmur up --timeout 30m',
   );

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { loadKubeConfig } from '../../../src/cli/cluster/config.ts';
+import { inWords } from '../../../src/cli/cluster/connection.ts';
+import { explain } from '../../../src/cli/errors.ts';
 import { run } from '../../../src/cli/run.ts';
 import { applyManifest, deleteManifest, parseManifest, readManifest } from '../../../src/cli/up/manifest.ts';
 import { Client } from '../../../src/kube/index.ts';
@@ -69,7 +71,10 @@ describe('the manifest of `up`', () => {
 
   it('is refused in the words of the kind', async () => {
     const wrong = parseManifest((await readFile('manifests/validator.yaml', 'utf8')).replace('"0.95"', '"95"'), 'm');
-    await expect(applyManifest(client, wrong, namespace)).rejects.toThrow('write "0.95" for 95 %');
+    const refusal = await applyManifest(client, wrong, namespace).catch((error: unknown) => inWords(error, 'there'));
+    expect(explain(refusal, false)).toMatch(
+      /^murmur: The cluster refuses to apply Model .*:\n {2}spec\.learning\.target\.value: .*write "0\.95" for 95 %\.\nFix: Correct it/,
+    );
   });
 
   it('is deleted as a whole, and again without complaint', async () => {

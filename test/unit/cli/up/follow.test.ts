@@ -69,8 +69,16 @@ describe('following a fleet', () => {
     const io = fakeIo();
     const full = node('flock-0', { conditions: [condition('Ready', 'False', 'VolumeFull', 0, 'Ask for more.')] });
     const troubled = { ...learning, nodes: [full] };
-    await follow(cluster(troubled, troubled, troubled, done), { ...wished, timeout: 60_000 }, io);
-    expect(io.written.err().match(/VolumeFull: Ask for more\./g)).toHaveLength(1);
+    const otherWords = { ...full, status: { conditions: [condition('Ready', 'False', 'VolumeFull', 0, 'Ask anew.')] } };
+    const pictures = [troubled, { ...learning, nodes: [otherWords] }, troubled];
+    await follow(cluster(...pictures, done), { ...wished, timeout: 60_000 }, io);
+    expect(io.written.err().match(/VolumeFull/g)).toHaveLength(1);
+  });
+
+  it('tells a problem again when time is up', async () => {
+    const full = node('flock-0', { conditions: [condition('Ready', 'False', 'VolumeFull', 0, 'Ask for more.')] });
+    const failure = follow(cluster({ ...learning, nodes: [full] }), { ...wished, timeout: 3000 }, fakeIo());
+    await expect(failure).rejects.toThrow('✖ ValidatorNode flock-0: VolumeFull: Ask for more.');
   });
 
   it('ends in time with code 3, what is missing and how to look', async () => {
