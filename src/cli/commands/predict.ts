@@ -35,7 +35,10 @@ export async function predict(flags: PredictFlags, io: Io): Promise<void> {
       });
       if ('predictions' in result) return { ...result, validator: pod };
       if (result.blames === 'request') {
-        throw misused(`Model ${flags.model} cannot be asked that: ${result.refusal}`, `Correct ${flags.file === '-' ? 'the rows' : flags.file}.`);
+        throw misused(
+          `Model ${flags.model} cannot be asked that: ${result.refusal}`,
+          `Correct ${flags.file === '-' ? 'the rows' : flags.file}.`,
+        );
       }
       refusals.push(`${pod}: ${result.refusal.replace(/\.$/, '')}`);
     }
