@@ -70,7 +70,7 @@ function freshReports({ model, learners, now }: ModelWorld): readonly Said[] {
   return learners.flatMap(({ node, weight, leaving, heard }) => {
     if (leaving || !isFresh(heard, now)) return [];
     const report = modelReport(heard, model.metadata.uid ?? '');
-    return report === undefined ? [] : [{ node, weight, grewAt: heard.grewAt, report }];
+    return report === undefined ? [] : [{ node, weight, grewAt: heard.grewAt.get(report.uid), report }];
   });
 }
 

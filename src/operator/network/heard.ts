@@ -18,8 +18,8 @@ export interface Heard {
   readonly at: number;
   /** From the others' reports; undefined where nobody has judged it. */
   readonly reputation: Reputation | undefined;
-  /** When the age of any of its models last grew; unix ms on our clock. */
-  readonly grewAt: number | undefined;
+  /** By model uid: when its age last grew; unix ms on our clock. */
+  readonly grewAt: ReadonlyMap<string, number>;
 }
 
 /** Whether the report is recent enough to speak of the present. @param now unix ms */

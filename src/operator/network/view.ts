@@ -23,7 +23,7 @@ export interface CertifiedVersion {
 interface Entry {
   report: Report;
   at: number;
-  grewAt: number | undefined;
+  readonly grewAt: ReadonlyMap<string, number>;
   /** Its silence has been told. */
   toldStale: boolean;
 }
@@ -100,11 +100,7 @@ export class FleetView {
     const report = decodeReport(bytes);
     const now = this.#clock.now();
     const before = here.entries.get(from);
-    const grew = report.models.some((model) => {
-      const was = before?.report.models.find(({ uid }) => uid === model.uid);
-      return model.age > (was?.age ?? 0) && (before !== undefined || model.age > 0);
-    });
-    here.entries.set(from, { report, at: now, grewAt: grew ? now : before?.grewAt, toldStale: false });
+    here.entries.set(from, { report, at: now, grewAt: grownAt(report, before, now), toldStale: false });
     this.#wakeAbout(here, member, report);
   }
 
@@ -235,6 +231,17 @@ export class FleetView {
       for (const { name } of here.charter?.models ?? []) this.#wake(this.models, { namespace: here.namespace, name });
     }
   }
+}
+
+/** When each model's age last grew, as far as that was seen. An age that is there when it is first heard of has grown. */
+function grownAt(report: Report, before: Entry | undefined, now: number): ReadonlyMap<string, number> {
+  return new Map(
+    report.models.flatMap(({ uid, age }) => {
+      const was = before?.report.models.find((model) => model.uid === uid)?.age ?? 0;
+      const at = age > was ? now : before?.grewAt.get(uid);
+      return at === undefined ? [] : [[uid, at] as const];
+    }),
+  );
 }
 
 /** What the others say of a peer; its word about itself does not count. */

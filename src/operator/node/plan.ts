@@ -34,7 +34,7 @@ import type { NodeWorld } from './world.ts';
 export function planNode(world: NodeWorld): readonly Action[] {
   const { node } = world;
   if (node.metadata.deletionTimestamp !== undefined) return planRemoval(world);
-  if (node.spec.paused) return [];
+  if (node.spec.paused || world.namespaceTerminating) return [];
   if (!hasFinalizer(node)) return [{ do: 'finalizer', kind: ValidatorNode, object: node, present: true }];
   return [...planKeys(world), ...planVolume(world), ...planService(world), ...planPod(world)];
 }

@@ -242,8 +242,9 @@ function judgeLearning(world: NodeWorld): Judgement {
   const problem = heard.report.models.map((model) => model.problem).find((one) => one !== undefined);
   if (problem !== undefined) return no('Learning', knownReason(problem.reason), problem.message);
   if (heard.report.models.length === 0) return no('Learning', REASONS.Pending, 'There is no Model in its network.');
-  if (heard.grewAt === undefined) return no('Learning', REASONS.Pending, 'It has not begun to learn yet.');
-  if (now - heard.grewAt < STUCK_MS) {
+  const grewAt = heard.grewAt.size === 0 ? undefined : Math.max(...heard.grewAt.values());
+  if (grewAt === undefined) return no('Learning', REASONS.Pending, 'It has not begun to learn yet.');
+  if (now - grewAt < STUCK_MS) {
     return yes('Learning', REASONS.Reconciled, 'The age of its model grows.');
   }
   return no('Learning', REASONS.Stuck, 'The age of its model has not grown for a minute.');

@@ -239,7 +239,7 @@ export const heard = (node: string, at: number): NonNullable<NodeWorld['heard']>
   },
   at,
   reputation: undefined,
-  grewAt: undefined,
+  grewAt: new Map(),
 });
 
 function completed(object: KubeObject): KubeObject {

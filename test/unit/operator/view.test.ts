@@ -176,11 +176,12 @@ describe('the fleet view', () => {
   it('knows whether an age grows', () => {
     const { clock, view, report } = scene();
     report(0, { models: [learned(5)] });
-    const grewAt = view.heard(NETWORK, 'flock-0')?.grewAt;
+    const grewAt = view.heard(NETWORK, 'flock-0')?.grewAt.get('uid-1');
+    expect(grewAt).toBe(NOW);
     clock.pass(5_000);
     report(0, { models: [learned(5)] });
-    expect(view.heard(NETWORK, 'flock-0')?.grewAt).toBe(grewAt);
+    expect(view.heard(NETWORK, 'flock-0')?.grewAt.get('uid-1')).toBe(grewAt);
     report(0, { models: [learned(6)] });
-    expect(view.heard(NETWORK, 'flock-0')?.grewAt).toBe(NOW + 5_000);
+    expect(view.heard(NETWORK, 'flock-0')?.grewAt.get('uid-1')).toBe(NOW + 5_000);
   });
 });

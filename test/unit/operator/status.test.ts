@@ -1,0 +1,213 @@
+import { describe, expect, it } from 'vitest';
+import { findCondition, Model } from '../../../src/api/index.ts';
+import { type Learner, type ModelWorld, modelStatus } from '../../../src/operator/model/status.ts';
+import type { Heard } from '../../../src/operator/network/heard.ts';
+import { nodeStatus } from '../../../src/operator/node/status.ts';
+import type { NodeWorld } from '../../../src/operator/node/world.ts';
+import { type ShardWorld, shardStatus } from '../../../src/operator/shard/status.ts';
+import type { ModelReport } from '../../../src/overlay/index.ts';
+import { Cluster, heard, NOW, nodeOf } from './cluster.ts';
+
+const SECOND = 1000;
+const UID = 'uid-model';
+
+const model = (status?: object): ModelWorld['model'] => {
+  const parsed = Model.parse({
+    apiVersion: 'murmuration.dev/v1alpha1',
+    kind: 'Model',
+    metadata: { name: 'digits', namespace: 'garden', uid: UID, generation: 1 },
+    spec: {
+      data: { source: { builtin: 'digits' }, classes: 10 },
+      learning: { target: { metric: 'accuracy', value: '0.95' } },
+      versions: { minimumVoters: 2 },
+    },
+  });
+  return { ...parsed, ...(status === undefined ? {} : { status }) } as never;
+};
+
+const said = (accuracy: number | null, more: Partial<ModelReport> = {}, age = 0): Heard => {
+  const report = { uid: UID, age: 100, loss: 0.2, accuracy, divergence: 0.1, ...more };
+  const base = heard('x', NOW - age);
+  return { ...base, report: { ...base.report, models: [report] }, grewAt: new Map([[UID, NOW - age]]) };
+};
+const learner = (node: string, what: Heard | undefined, more: Partial<Learner> = {}): Learner => ({
+  node,
+  weight: 1,
+  leaving: false,
+  heard: what,
+  ...more,
+});
+
+function judgeModel(learners: readonly Learner[], change: Partial<ModelWorld> = {}) {
+  const status = modelStatus({
+    model: model(),
+    now: NOW,
+    learners,
+    shards: [],
+    version: undefined,
+    listening: true,
+    ...change,
+  });
+  return {
+    status,
+    ...Object.fromEntries(status.conditions?.map((one) => [one.type, `${one.status} ${one.reason}`]) ?? []),
+  };
+}
+
+describe('the status of a Model', () => {
+  const three = (accuracies: readonly (number | null)[]) =>
+    accuracies.map((accuracy, index) => learner(`flock-${index}`, said(accuracy)));
+
+  it('shows the least accuracy, and is Converged when the last validator has reached the target', () => {
+    const below = judgeModel(three([0.97, 0.949, 0.96]));
+    expect(below).toMatchObject({
+      Ready: 'True Reconciled',
+      Converged: 'False BelowTarget',
+      Learning: 'True Reconciled',
+    });
+    expect(below.status.accuracy).toBe('0.949');
+    expect(judgeModel(three([0.97, 0.95, 0.96]))).toMatchObject({ Converged: 'True TargetReached' });
+  });
+
+  it('is not Converged while one validator is silent, but does not wait for one that leaves', () => {
+    const silent = [...three([0.97, 0.97]), learner('flock-2', said(0.97, {}, 20 * SECOND))];
+    expect(judgeModel(silent)).toMatchObject({ Converged: 'False BelowTarget' });
+    const leaving = [...three([0.97, 0.97]), learner('flock-2', undefined, { leaving: true })];
+    expect(judgeModel(leaving)).toMatchObject({ Converged: 'True TargetReached' });
+  });
+
+  it('tells too few validators, no reports and a lost quorum apart', () => {
+    expect(judgeModel(three([0.9]))).toMatchObject({ Ready: 'False TooFewValidators', Stalled: 'False Reconciled' });
+    expect(judgeModel([learner('a', undefined), learner('b', undefined)])).toMatchObject({ Ready: 'False NoReports' });
+    const one = [learner('a', said(0.9)), learner('b', undefined)];
+    expect(judgeModel(one)).toMatchObject({ Ready: 'False QuorumLost' });
+  });
+
+  it('takes the reason of a problem from the validator, and stalls until a person mends it', () => {
+    const problem = { reason: 'DataDigestMismatch', message: 'sha256 of rows.csv is another one.' };
+    const judged = judgeModel([...three([0.9]), learner('flock-1', said(null, { problem }))]);
+    expect(judged).toMatchObject({ Ready: 'False DataDigestMismatch', Stalled: 'True DataDigestMismatch' });
+    expect(judged.status.ready).toBe('no: DataDigestMismatch');
+    expect(judged.status.conditions?.[0]?.message).toBe(`flock-1: ${problem.message}`);
+    const made = { reason: 'AnythingAtAll', message: 'x' };
+    expect(judgeModel([...three([0.9]), learner('b', said(null, { problem: made }))])).toMatchObject({
+      Ready: 'False SpecInvalid',
+    });
+  });
+
+  it('says nothing new while the operator has just begun to listen', () => {
+    const before = judgeModel(three([0.97, 0.97, 0.97])).status;
+    const restarted = judgeModel([learner('flock-0', undefined), learner('flock-1', undefined)], {
+      model: model(before),
+      listening: false,
+    }).status;
+    expect({ ...restarted, shards: undefined }).toEqual({ ...before, shards: undefined });
+  });
+
+  it('keeps its version when it hears of an older one, and the time of one that it hears of again', () => {
+    const version = { cid: 'bafyreinew', age: 1000, chunks: 6, bytes: 60, at: NOW - 5 * SECOND, voters: 3 };
+    const first = judgeModel(three([0.9, 0.9, 0.9]), { version }).status;
+    expect(first.version).toMatchObject({
+      cid: version.cid,
+      certifiedBy: '3 of 3',
+      certifiedAt: '2026-11-21T11:59:55Z',
+    });
+    const again = { ...version, at: NOW, voters: 2 };
+    const older = { ...version, cid: 'bafyreiold', age: 500 };
+    for (const heardOf of [again, older, undefined]) {
+      expect(judgeModel(three([0.9, 0.9, 0.9]), { model: model(first), version: heardOf }).status.version).toEqual(
+        first.version,
+      );
+    }
+  });
+});
+
+describe('the status of a ValidatorNode', () => {
+  function judgeNode(change: Partial<NodeWorld>, before?: object) {
+    const cluster = new Cluster();
+    cluster.put({ ...nodeOf('solo'), ...(before === undefined ? {} : { status: before }) } as never);
+    const world = cluster.nodeWorld('solo', { others: 2, ...change })!;
+    const status = nodeStatus(world, new Map([[UID, 'digits']]));
+    return {
+      status,
+      ...Object.fromEntries(status.conditions?.map((one) => [one.type, `${one.status} ${one.reason}`]) ?? []),
+    };
+  }
+  const fresh = heard('solo', NOW - SECOND);
+
+  it('is Connected by a fresh report with peers, alone in a network, or not at all', () => {
+    expect(judgeNode({ heard: fresh })).toMatchObject({ Connected: 'True Reconciled' });
+    const lonely = { ...fresh, report: { ...fresh.report, peers: 0 } };
+    expect(judgeNode({ heard: lonely })).toMatchObject({ Connected: 'False NoPeers' });
+    expect(judgeNode({ heard: lonely, others: 0 })).toMatchObject({ Connected: 'True Reconciled' });
+    expect(judgeNode({ heard: heard('solo', NOW - 16 * SECOND) })).toMatchObject({ Connected: 'False NoReports' });
+  });
+
+  it('keeps what was known while the operator has just begun to listen', () => {
+    const before = judgeNode({ heard: fresh }).status;
+    const restarted = judgeNode({ heard: undefined, listening: false }, before);
+    expect(restarted).toMatchObject({ Connected: 'True Reconciled', ShardsHeld: 'True Reconciled' });
+    expect(restarted.status).toMatchObject({ peers: 3, backend: 'wasm' });
+  });
+
+  it('learns while the age of a model grows, and is stuck after a minute without', () => {
+    const learning = (since: number): NodeWorld['heard'] => ({ ...said(0.9), grewAt: new Map([[UID, NOW - since]]) });
+    expect(judgeNode({ heard: learning(59 * SECOND) })).toMatchObject({ Learning: 'True Reconciled' });
+    expect(judgeNode({ heard: learning(61 * SECOND) })).toMatchObject({ Learning: 'False Stuck' });
+    expect(judgeNode({ heard: fresh })).toMatchObject({ Learning: 'False Pending' });
+    expect(judgeNode({ heard: learning(0) }).status.models).toEqual([
+      { name: 'digits', age: 100, loss: '0.2', accuracy: '0.9' },
+    ]);
+  });
+});
+
+describe('the status of a ModelShard', () => {
+  const names = ['a', 'b', 'c'];
+  const world = (change: Partial<ShardWorld>): ShardWorld => ({
+    shard: {
+      metadata: { name: 'digits-0', namespace: 'garden', generation: 1 },
+      spec: { modelRef: { name: 'digits' }, index: 0, of: 2, replicas: 3 },
+    } as never,
+    now: NOW,
+    model: model(),
+    version: { cid: 'bafyreinew', chunks: 6, bytes: 600, certifiedAt: NOW - 60 * SECOND },
+    candidates: names.map((node) => ({ node, weight: 1, domain: node, fits: true })),
+    existing: new Set(names),
+    copies: new Map(names.map((node) => [node, { chunks: 3, live: true }])),
+    listening: true,
+    ...change,
+  });
+  const judged = (of: ShardWorld, type: string): string => {
+    const condition = findCondition({ status: shardStatus(of) }, type);
+    return `${condition?.status} ${condition?.reason}`;
+  };
+
+  it('counts its part of the version, and the live copies of it', () => {
+    expect(shardStatus(world({}))).toMatchObject({ chunks: 3, bytes: 300, availableReplicas: 3 });
+    const copies = new Map([
+      ['a', { chunks: 3, live: true }],
+      ['b', { chunks: 3, live: false }],
+      ['c', { chunks: 1, live: true }],
+    ]);
+    expect(shardStatus(world({ copies })).availableReplicas).toBe(1);
+    expect(judged(world({ copies }), 'FullyReplicated')).toBe('False UnderReplicated');
+    expect(judged(world({ copies }), 'Available')).toBe('True Reconciled');
+  });
+
+  it('stays FullyReplicated while a version that was just certified spreads, and no longer', () => {
+    const before = shardStatus(world({}));
+    const shard = { ...world({}).shard, status: before } as never;
+    const copies = new Map();
+    const spreading = { cid: 'bafyreinext', chunks: 6, bytes: 600, certifiedAt: NOW - SECOND };
+    expect(judged(world({ shard, copies, version: spreading }), 'FullyReplicated')).toBe('True Reconciled');
+    const old = { ...spreading, certifiedAt: NOW - 31 * SECOND };
+    expect(judged(world({ shard, copies, version: old }), 'FullyReplicated')).toBe('False UnderReplicated');
+  });
+
+  it('tells too few validators from too little room', () => {
+    const candidates = world({}).candidates;
+    expect(judged(world({ candidates: candidates.slice(1) }), 'Ready')).toBe('False UnderReplicated');
+    const full = candidates.map((one) => ({ ...one, fits: one.node !== 'a' }));
+    expect(judged(world({ candidates: full }), 'Ready')).toBe('False CapacityExceeded');
+  });
+});
