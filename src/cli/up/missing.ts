@@ -22,7 +22,12 @@ function missingOfModel(state: FleetState, name: string): string | undefined {
   const model = state.models.find((one) => one.name === name);
   if (model === undefined) return `model ${name} is not in the cluster`;
   if (model.target === undefined) return model.ready ? undefined : `model ${name} is not ready`;
-  if (model.converged) return undefined;
+  const { replicated, total } = model.shards;
+  if (model.converged) {
+    return replicated >= total
+      ? undefined
+      : `model ${name} has ${count(replicated)} of ${plural(total, 'shard')} replicated`;
+  }
   const { metric, value } = model.target;
   const present = metric === 'accuracy' ? share(model.accuracy) : measure(model.loss);
   const after = (model.updates ?? 0) === 0 ? 'no updates yet' : `after ${plural(model.updates ?? 0, 'update')}`;

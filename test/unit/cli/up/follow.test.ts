@@ -131,6 +131,15 @@ describe('what is missing', () => {
     expect(of({ ...done, models: [open] }, { models: ['digits'] })).toEqual(['model digits is not ready']);
     expect(of({ ...done, models: [ready] }, { models: ['digits'] })).toEqual([]);
   });
+  it('is a model that has converged until its version is held as often as asked', () => {
+    const converged = convergedModel();
+    const shards = { ready: 1, total: 2, summary: '1/2' };
+    const copied = { ...converged, status: { ...converged.status, shards } };
+    expect(of({ ...done, models: [copied] }, { models: ['digits'] })).toEqual([
+      'model digits has 1 of 2 shards replicated',
+    ]);
+    expect(of(done, { models: ['digits'] })).toEqual([]);
+  });
   it('is a single validator until it is ready', () => {
     expect(of(learning, { nodes: ['flock-0'] } as never)).toEqual([
       'validator flock-0 is not ready (no: not seen yet)',
