@@ -2,7 +2,7 @@ import type { Learner, MergeOutcome } from '../learning/index.ts';
 
 /** What the loop needs of the world. */
 export interface ExchangeLoopParts {
-  readonly learner: Learner;
+  readonly learner: Pick<Learner, 'message' | 'merge' | 'update'>;
   /** Mean wait between two exchanges (the algorithm's delta-g). */
   readonly waitMilliseconds: number;
   /** Connected validators of the network, by peer id. */
@@ -13,6 +13,8 @@ export interface ExchangeLoopParts {
   readonly random: () => number;
   /** Resolves after so many milliseconds, rejects when aborted. */
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+  /** Milliseconds, never going back. */
+  readonly monotonic: () => number;
   readonly on: {
     readonly sent: (peer: string, error?: unknown) => void;
     readonly merged: (peer: string, outcome: MergeOutcome) => void;
@@ -54,9 +56,10 @@ export class ExchangeLoop {
   async round(signal: AbortSignal): Promise<void> {
     await this.#send(signal);
     await this.#merge();
-    const started = performance.now();
-    const { age, loss } = await this.#parts.learner.update();
-    this.#parts.on.updated({ age, loss, milliseconds: performance.now() - started });
+    const { learner, monotonic, on } = this.#parts;
+    const started = monotonic();
+    const { age, loss } = await learner.update();
+    on.updated({ age, loss, milliseconds: monotonic() - started });
   }
 
   async #send(signal: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import { z } from 'zod';
-import { BadInputError } from '../learning/index.ts';
+import { BadInputError, LearnerStoppedError } from '../learning/index.ts';
 
 /** A model as the HTTP server sees it. */
 export interface ServedModel {
@@ -38,6 +38,14 @@ const PredictRequest = z.object({
  */
 export function createHttp(parts: HttpParts): FastifyInstance {
   const http = Fastify({ logger: false, bodyLimit: 4 * mib, requestTimeout: 30_000, forceCloseConnections: true });
+  // Every body of an error is {"error": "..."}, as TensorFlow Serving's.
+  http.setNotFoundHandler((request, reply) =>
+    reply.code(404).send({ error: `Nothing is served at ${request.method} ${request.url.slice(0, 200)}.` }),
+  );
+  http.setErrorHandler<Error & { readonly statusCode?: number }>((error, _request, reply) => {
+    const { statusCode = 500 } = error;
+    return reply.code(statusCode).send({ error: error.message });
+  });
   http.get('/healthz', async () => 'ok\n');
   http.get('/readyz', async (_request, reply) => {
     const why = parts.notReady();
@@ -80,6 +88,11 @@ export function createHttp(parts: HttpParts): FastifyInstance {
       return { predictions: await model.predict(body.data.instances) };
     } catch (error) {
       if (error instanceof BadInputError) return reply.code(400).send({ error: error.message });
+      if (error instanceof LearnerStoppedError) {
+        return reply
+          .code(503)
+          .send({ error: 'The training worker is being started again; try again in a few seconds.' });
+      }
       throw error;
     }
   });

@@ -49,6 +49,8 @@ export interface ModelTaskParts {
   readonly aged: (task: ModelTask) => void;
   readonly random: () => number;
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+  /** Milliseconds, never going back. */
+  readonly monotonic: () => number;
   readonly backend?: BackendName | undefined;
   readonly metrics: ValidatorMetrics;
   readonly problems: Problems;
@@ -85,6 +87,8 @@ export class ModelTask {
   #learner: Learner | undefined;
   #loop: ExchangeLoop | undefined;
   #progress: ModelProgress = { age: 0 };
+  /** Lives of a learner that failed in a row. */
+  #failures = 0;
   #running: Promise<void> = Promise.resolve();
 
   constructor(model: CharterModel, partition: PartitionSlot, parts: ModelTaskParts) {
@@ -115,12 +119,11 @@ export class ModelTask {
     this.#running = this.#run(this.#stop.signal);
   }
 
-  /** Takes another part of the data, because the network has other validators now. */
+  /** Takes another part of the data, because the network has other validators now. Never rejects. */
   async repartition(partition: PartitionSlot): Promise<void> {
-    if (partition.index === this.#partition.index && partition.of === this.#partition.of) return;
+    if (isSame(partition, this.#partition)) return;
     this.#partition = partition;
-    await this.#learner?.repartition(partition);
-    this.#log.info({ ...partition }, 'takes another part of the data');
+    if (this.#learner !== undefined) await this.#takePart(this.#learner);
   }
 
   /** A neighbour's model; it is merged in the next round. */
@@ -135,64 +138,43 @@ export class ModelTask {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    let wait = RETRY_MILLISECONDS;
     while (!signal.aborted) {
       try {
         await this.#learn(signal);
-        wait = RETRY_MILLISECONDS;
       } catch (error) {
         if (signal.aborted) break;
         this.#report(error);
+        const wait = Math.min(RETRY_MILLISECONDS * 2 ** this.#failures, RETRY_MAX_MILLISECONDS);
+        this.#failures += 1;
         await this.#parts.sleep(wait, signal).catch(() => undefined);
-        wait = Math.min(wait * 2, RETRY_MAX_MILLISECONDS);
       }
     }
+    this.#parts.problems.clear(this.#checkpointPlace);
   }
 
   /** One life of a learner; rejects when the data or the worker fail. */
   async #learn(signal: AbortSignal): Promise<void> {
     const { parts, model } = { parts: this.#parts, model: this.model };
-    const checkpoints = parts.checkpoints(model);
     const loaded = await parts.loadData(model, signal);
-    const resume = await checkpoints.load();
-    const learner = parts.createLearner({
-      model,
-      partition: this.#partition,
-      ...loaded,
-      resume,
-      backend: parts.backend,
-      log: (level, message, fields) => this.#log[level](fields ?? {}, message),
-    });
+    const { learner, slot, resumed } = await this.#wake(loaded, signal);
     const life = new AbortController();
     const end = AbortSignal.any([signal, life.signal]);
     try {
-      await learner.ready();
-      this.#progress = { ...this.#progress, problem: undefined, age: resume?.age ?? 0, backend: learner.backend };
-      this.#log.info(
-        {
-          age: resume?.age ?? 0,
-          backend: learner.backend,
-          part: `${this.#partition.index + 1} of ${this.#partition.of}`,
-        },
-        resume === undefined ? 'begins to learn' : 'goes on learning from its checkpoint',
-      );
-      const certified = await parts.catchUp(model, resume?.age ?? 0, end);
-      if (certified !== undefined) {
-        await learner.load(certified);
-        this.#progress = { ...this.#progress, age: certified.age };
-        this.#log.info({ age: certified.age }, 'catches up from the certified version');
-      }
-      this.#origin =
-        certified !== undefined
-          ? { from: 'certified', age: certified.age }
-          : { from: resume === undefined ? 'scratch' : 'checkpoint', age: resume?.age ?? 0 };
+      const from = { age: resumed ?? 0, backend: learner.backend, part: `${slot.index + 1} of ${slot.of}` };
+      this.#progress = { ...this.#progress, problem: undefined, age: from.age, backend: learner.backend };
+      this.#log.info(from, resumed === undefined ? 'begins to learn' : 'goes on learning from its checkpoint');
+      const certified = await parts.catchUp(model, from.age, end);
+      this.#origin = await this.#begin(learner, resumed, certified);
+      this.#progress = { ...this.#progress, age: this.#origin.age };
       const loop = this.#makeLoop(learner);
       this.#learner = learner;
       this.#loop = loop;
+      this.#failures = 0;
+      if (!isSame(slot, this.#partition)) await this.#takePart(learner); // the fleet changed while it was loaded
       await Promise.race([
         loop.run(end),
         this.#every(EVALUATE_MILLISECONDS, end, () => this.#evaluate(learner)),
-        this.#every(this.model.spec.learning.checkpointSeconds * second, end, () => this.#checkpoint(learner)),
+        this.#every(model.spec.learning.checkpointSeconds * second, end, () => this.#checkpoint(learner)),
       ]);
     } finally {
       life.abort();
@@ -203,8 +185,86 @@ export class ModelTask {
     }
   }
 
+  /** A learner that is ready: with the last checkpoint where that fits the model as its spec is now. */
+  async #wake(
+    loaded: LoadedData,
+    signal: AbortSignal,
+  ): Promise<{ readonly learner: Learner; readonly slot: PartitionSlot; readonly resumed: number | undefined }> {
+    const slot = this.#partition;
+    const resume = await this.#parts.checkpoints(this.model).load();
+    try {
+      return { learner: await this.#ready(loaded, slot, resume, signal), slot, resumed: resume?.age };
+    } catch (error) {
+      if (resume === undefined || signal.aborted || !(error instanceof ModelError)) throw error;
+      // Either the checkpoint is of another architecture, or the spec cannot be run at all: then this throws again.
+      const learner = await this.#ready(loaded, slot, undefined, signal);
+      this.#log.warn({ age: resume.age, why: error.message }, 'the checkpoint does not fit the changed spec: left out');
+      return { learner, slot, resumed: undefined };
+    }
+  }
+
+  async #ready(
+    loaded: LoadedData,
+    partition: PartitionSlot,
+    resume: Snapshot | undefined,
+    signal: AbortSignal,
+  ): Promise<Learner> {
+    signal.throwIfAborted();
+    const learner = this.#parts.createLearner({
+      model: this.model,
+      partition,
+      ...loaded,
+      resume,
+      backend: this.#parts.backend,
+      log: (level, message, fields) => this.#log[level](fields ?? {}, message),
+    });
+    const close = () => void learner.close(); // a stop does not wait for a large table to be read
+    signal.addEventListener('abort', close, { once: true });
+    try {
+      await learner.ready();
+      return learner;
+    } catch (error) {
+      await learner.close();
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', close);
+    }
+  }
+
+  /** Takes over the certified version where there is one that fits. */
+  async #begin(learner: Learner, resumed: number | undefined, certified: Snapshot | undefined): Promise<Origin> {
+    const own = { from: resumed === undefined ? 'scratch' : 'checkpoint', age: resumed ?? 0 } as const;
+    if (certified === undefined) return own;
+    const { age } = certified;
+    try {
+      await learner.load(certified);
+      this.#log.info({ age }, 'catches up from the certified version');
+      return { from: 'certified', age };
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      // Certified ages only grow: weights that were younger could not be certified for as long as the old ones learned.
+      const { tensors } = await learner.snapshot();
+      await learner.load({ age, tensors });
+      this.#log.warn(
+        { age, why: error.message },
+        'the certified version does not fit the changed spec: starts at its age',
+      );
+      return { ...own, age };
+    }
+  }
+
+  async #takePart(learner: Learner): Promise<void> {
+    try {
+      await learner.repartition(this.#partition);
+      this.#log.info({ ...this.#partition }, 'takes another part of the data');
+    } catch (error) {
+      // A dead learner's successor begins with the new part.
+      if (!(error instanceof LearnerStoppedError)) this.#report(error);
+    }
+  }
+
   #makeLoop(learner: Learner): ExchangeLoop {
-    const { neighbours, random, sleep, send, judged, aged, metrics } = this.#parts;
+    const { neighbours, random, sleep, monotonic, send, judged, aged, metrics } = this.#parts;
     const model = this.model.name;
     return new ExchangeLoop({
       learner,
@@ -212,6 +272,7 @@ export class ModelTask {
       neighbours,
       random,
       sleep,
+      monotonic,
       send: (peer, message, signal) => send(peer, this.model, message, signal),
       on: {
         sent: (peer, error) => {
@@ -256,7 +317,11 @@ export class ModelTask {
   async #checkpoint(learner: Learner): Promise<void> {
     const snapshot = await learner.snapshot();
     const checkpoints = this.#parts.checkpoints(this.model);
-    await this.#parts.problems.writing(`checkpoint/${this.model.uid}`, () => checkpoints.save(snapshot));
+    await this.#parts.problems.writing(this.#checkpointPlace, () => checkpoints.save(snapshot));
+  }
+
+  get #checkpointPlace(): string {
+    return `checkpoint/${this.model.uid}`;
   }
 
   #report(error: unknown): void {
@@ -277,3 +342,5 @@ export class ModelTask {
     this.#progress = { ...this.#progress, problem: { reason: problem.reason, message: problem.message.slice(0, 500) } };
   }
 }
+
+const isSame = (a: PartitionSlot, b: PartitionSlot): boolean => a.index === b.index && a.of === b.of;

@@ -1,3 +1,4 @@
+import { BufferMap, FormatError } from '../chunks/index.ts';
 import type { HeldReport, Report } from '../overlay/index.ts';
 
 /** How old a neighbour's report may be before what it says no longer counts. */
@@ -13,7 +14,10 @@ export class Neighbours {
     this.#clock = clock;
   }
 
+  /** Keeps the newest; an older one that comes again (gossip may repeat it) counts only after a silence. */
   hear(from: string, report: Report): void {
+    const known = this.report(from);
+    if (known !== undefined && report.at < known.at) return;
     this.#heard.set(from, { report, at: this.#clock() });
   }
 
@@ -32,8 +36,15 @@ export class Neighbours {
     return this.report(peer)?.held.find((held) => held.cid === version);
   }
 
-  /** Peers with a fresh report. */
-  peers(): readonly string[] {
-    return [...this.#heard.keys()].filter((peer) => this.report(peer) !== undefined);
+  /** The same as a buffer map of a version of `chunks` chunks; undefined where the peer said nothing, or nonsense. */
+  map(peer: string, version: string, chunks: number): BufferMap | undefined {
+    const held = this.held(peer, version);
+    if (held?.chunks !== chunks) return undefined;
+    try {
+      return BufferMap.fromBits(chunks, held.bitmap);
+    } catch (error) {
+      if (error instanceof FormatError) return undefined; // bits beyond the end: as good as no word
+      throw error;
+    }
   }
 }

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { World } from './world.ts';
 
 /** How one validator is set: what `murmur validator` takes from the pod's arguments. Paths are files or folders in the pod. */
 export interface ValidatorOptions {
@@ -29,6 +30,8 @@ export interface ValidatorOptions {
   /** Folder of the bundled data sets; default: the package's own `data`. */
   readonly dataDir?: string;
   readonly log: Logger;
+  /** Parts of time, randomness and disk that are not the machine's own. */
+  readonly world?: Partial<World>;
   /** Aborted to stop the validator. */
   readonly signal: AbortSignal;
 }

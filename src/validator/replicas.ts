@@ -1,22 +1,25 @@
 import type { CID } from 'multiformats/cid';
 import type { Logger } from 'pino';
 import {
-  BufferMap,
   type ChunkFetcher,
   type ChunkStore,
   FetchStalledError,
   type Holding,
   type Holdings,
   type KeptVersion,
+  parseBlockCid,
   planRetention,
   type Source,
-  shardRange,
 } from '../chunks/index.ts';
 import type { Charter } from '../overlay/index.ts';
 import type { Neighbours } from './neighbours.ts';
+import { assignedChunks, notYetElsewhere, pinnedVersions } from './placement.ts';
 import type { Problems } from './problems.ts';
 
-/** A certified version that is kept here. */
+/** A fetch has a deadline of its own: versions come faster than a stalled fetch gives up, and a newer one matters more. */
+const FETCH_MILLISECONDS = 20_000;
+
+/** A version that is kept here. */
 export interface CertifiedVersion {
   readonly cid: CID;
   /** uid of the model. */
@@ -28,7 +31,7 @@ export interface ReplicasParts {
   readonly self: string;
   readonly store: ChunkStore;
   readonly holdings: Holdings;
-  readonly fetcher: ChunkFetcher;
+  readonly fetcher: Pick<ChunkFetcher, 'fetch' | 'manifest'>;
   readonly neighbours: Neighbours;
   readonly charter: () => Charter | undefined;
   /** Connected validators. */
@@ -41,27 +44,17 @@ export interface ReplicasParts {
   readonly log: Logger;
 }
 
-/** Chunk indexes that the charter places on `peer`; undefined where the charter places nothing of the model. */
-export function assignedChunks(
-  charter: Charter | undefined,
-  model: string,
-  chunks: number,
-  peer: string,
-): ReadonlySet<number> | undefined {
-  const placements = charter?.placements.filter((placement) => placement.model === model) ?? [];
-  if (placements.length === 0) return undefined;
-  const assigned = new Set<number>();
-  for (const { index, of, holders } of placements) {
-    if (!holders.includes(peer)) continue;
-    const [from, to] = shardRange(chunks, index, of);
-    for (let chunk = from; chunk < to; chunk++) assigned.add(chunk);
-  }
-  return assigned;
+/** A version to hold, with whether the charter's pins are the only reason. */
+interface Wanted {
+  readonly cid: CID;
+  readonly model: string;
+  readonly isCertified: boolean;
 }
 
 /**
- * Holds what the charter places here: pulls missing chunks of certified versions from whoever has them, and drops a
- * chunk that is not placed here only when all whom it is placed on say that they hold it.
+ * Holds what the charter places here: pulls missing chunks of the newest certified versions, and of versions that are
+ * pinned, from whoever has them; drops a chunk that is not placed here only when all whom it is placed on say that
+ * they hold it.
  */
 export class Replicas {
   readonly #parts: ReplicasParts;
@@ -70,53 +63,84 @@ export class Replicas {
     this.#parts = parts;
   }
 
-  /** Who may have blocks of a version, with what each said that it holds. */
+  /** Who may have blocks of a version, with what each said that it holds; `chunks` is undefined while its manifest is not here. */
   sources(version: string, chunks: number | undefined): readonly Source[] {
     const { peers, neighbours } = this.#parts;
-    return peers().map((peer) => {
-      const held = neighbours.held(peer, version);
-      const map =
-        held !== undefined && held.chunks === chunks ? BufferMap.fromBits(held.chunks, held.bitmap) : undefined;
-      return { peer, map };
-    });
+    return peers().map((peer) => ({
+      peer,
+      map: chunks === undefined ? undefined : neighbours.map(peer, version, chunks),
+    }));
   }
 
-  /** How many chunks of the newest versions are placed here, and how many of those are held. */
+  /** How many chunks of the newest and of pinned versions are placed here, and how many of those are held. */
   standing(): { readonly assigned: number; readonly held: number } {
     let assigned = 0;
     let held = 0;
-    for (const { holding, wanted } of this.#newest()) {
-      assigned += wanted.size;
-      for (const index of wanted) if (holding.map.has(index)) held += 1;
+    for (const version of this.#complete()) {
+      const holding = this.#parts.holdings.get(version.cid);
+      if (holding === undefined) continue;
+      for (const index of this.#assigned(version, holding) ?? []) {
+        assigned += 1;
+        if (holding.map.has(index)) held += 1;
+      }
     }
     return { assigned, held };
   }
 
-  /** One pass: fetch what is missing, then drop what may go. */
+  /** One pass: fetch what is missing, then drop what may go, also when the volume is full or nobody serves. */
   async sync(signal: AbortSignal): Promise<void> {
-    for (const version of this.#parts.kept()) {
-      if (signal.aborted) return;
-      await this.#fetch(version, signal);
-    }
-    await this.#drop();
-  }
-
-  async #fetch(version: CertifiedVersion, signal: AbortSignal): Promise<void> {
-    const { fetcher, holdings, charter, self, problems, log } = this.#parts;
-    const name = version.cid.toString();
-    const sources = () => this.sources(name, holdings.get(version.cid)?.manifest.chunks.length);
-    // A deadline of its own: versions come faster than a stalled fetch gives up, and a newer one matters more.
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(20_000)]);
+    const { problems } = this.#parts;
     try {
       await problems.writing('chunks', async () => {
-        const manifest = await fetcher.manifest(version.cid, { sources, signal: deadline });
-        holdings.follow(version.cid, manifest);
-        const newest = this.#parts.kept().find(({ model }) => model === version.model);
-        if (newest?.cid.equals(version.cid) !== true) return; // older ones are kept as they are, not completed
-        const wanted = assignedChunks(charter(), version.model, manifest.chunks.length, self);
-        const missing = [...(wanted ?? [])].filter((index) => holdings.get(version.cid)?.map.has(index) !== true);
-        if (missing.length > 0) await fetcher.fetch(version.cid, { chunks: missing, sources, signal: deadline });
+        await this.#followKept();
+        const fetches = this.#complete().map((version) => this.#fetch(version, signal));
+        for (const fetch of await Promise.allSettled(fetches)) if (fetch.status === 'rejected') throw fetch.reason;
       });
+    } finally {
+      if (!signal.aborted) await this.#drop();
+    }
+  }
+
+  /** Versions whose placed chunks are to be complete here: the newest of each model, and what is pinned. */
+  #complete(): readonly Wanted[] {
+    const { kept, charter } = this.#parts;
+    const certified = kept();
+    const newest = certified.filter(({ model }, i) => certified.findIndex((other) => other.model === model) === i);
+    const wanted = new Map(newest.map(({ cid, model }) => [cid.toString(), { cid, model, isCertified: true }]));
+    for (const { cid: name, model } of pinnedVersions(charter())) {
+      const cid = parseBlockCid(name);
+      const isCertified = certified.some((version) => version.cid.toString() === name);
+      if (cid !== undefined && !wanted.has(name)) wanted.set(name, { cid, model, isCertified });
+    }
+    return [...wanted.values()];
+  }
+
+  /** Older versions are kept as they are, not completed: their manifests are read from the disk only. */
+  async #followKept(): Promise<void> {
+    const { kept, holdings, store, fetcher } = this.#parts;
+    for (const { cid } of kept()) {
+      if (holdings.get(cid) === undefined && (await store.check(cid)))
+        holdings.follow(cid, await fetcher.manifest(cid, { sources: () => [] }));
+    }
+  }
+
+  async #fetch(version: Wanted, signal: AbortSignal): Promise<void> {
+    const { fetcher, holdings, log } = this.#parts;
+    const { cid } = version;
+    const name = cid.toString();
+    const sources = () => this.sources(name, holdings.get(cid)?.manifest.chunks.length);
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(FETCH_MILLISECONDS)]);
+    try {
+      const manifest = await fetcher.manifest(cid, { sources, signal: deadline });
+      if (manifest.model !== version.model) {
+        log.warn({ version: name, model: version.model }, 'a pinned version is of another model and is not fetched');
+        return;
+      }
+      holdings.follow(cid, manifest);
+      const holding = holdings.get(cid);
+      if (holding === undefined || !this.#complete().some((wanted) => wanted.cid.equals(cid))) return;
+      const missing = [...(this.#assigned(version, holding) ?? [])].filter((index) => !holding.map.has(index));
+      if (missing.length > 0) await fetcher.fetch(cid, { chunks: missing, sources, signal: deadline });
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof FetchStalledError || deadline.aborted)
@@ -126,20 +150,26 @@ export class Replicas {
   }
 
   async #drop(): Promise<void> {
-    const { store, holdings, kept, inUse, charter, self } = this.#parts;
-    const versions: KeptVersion[] = kept().flatMap(({ cid, model, age }) => {
-      const manifest = holdings.get(cid)?.manifest;
-      return manifest === undefined ? [] : [{ cid: cid.toString(), model, age, manifest }];
-    });
+    const { store, holdings, inUse, charter, self, neighbours } = this.#parts;
+    const versions = this.#versions();
+    // Without a charter, or without the manifest of a kept version, nobody knows what may go.
+    if (charter() === undefined || versions === undefined) return;
     const plan = planRetention({
       versions,
       keep: (model) => versions.filter((version) => version.model === model).length,
       assigned: (cid) => {
         const version = versions.find((one) => one.cid === cid);
         if (version === undefined) return undefined;
-        const chunks = version.manifest.chunks.length;
-        const mine = assignedChunks(charter(), version.model, chunks, self);
-        return mine === undefined ? undefined : new Set([...mine, ...this.#notYetElsewhere(version, chunks)]);
+        const placed = {
+          model: version.model,
+          cid,
+          chunks: version.manifest.chunks.length,
+          isCertified: version.pinned !== true,
+        };
+        const mine = assignedChunks(charter(), placed, self);
+        if (mine === undefined) return undefined;
+        const held = (peer: string) => neighbours.map(peer, cid, placed.chunks);
+        return new Set([...mine, ...notYetElsewhere(charter(), placed, self, held)]);
       },
       held: store.list().map((cid) => cid.toString()),
       inUse: inUse(),
@@ -151,34 +181,25 @@ export class Replicas {
     }
   }
 
-  /** Chunks of which some holder that the charter names has not said yet that it has them: they stay here till then. */
-  #notYetElsewhere(version: KeptVersion, chunks: number): readonly number[] {
-    const { charter, neighbours, self } = this.#parts;
-    const missing: number[] = [];
-    for (const { model, index, of, holders } of charter()?.placements ?? []) {
-      if (model !== version.model) continue;
-      const maps = holders
-        .filter((holder) => holder !== self)
-        .map((holder) => neighbours.held(holder, version.cid))
-        .map((held) => (held?.chunks === chunks ? BufferMap.fromBits(chunks, held.bitmap) : undefined));
-      const [from, to] = shardRange(chunks, index, of);
-      for (let chunk = from; chunk < to; chunk++) {
-        if (holders.length === 0 || maps.some((map) => map?.has(chunk) !== true)) missing.push(chunk);
-      }
+  /** Every kept version with its manifest; undefined while a manifest is missing. */
+  #versions(): readonly KeptVersion[] | undefined {
+    const { kept, holdings } = this.#parts;
+    const versions: KeptVersion[] = [];
+    for (const { cid, model, age } of kept()) {
+      const manifest = holdings.get(cid)?.manifest;
+      if (manifest === undefined) return undefined;
+      versions.push({ cid: cid.toString(), model, age, manifest });
     }
-    return missing;
+    for (const { cid, model, isCertified } of this.#complete()) {
+      const manifest = holdings.get(cid)?.manifest;
+      if (isCertified || manifest === undefined) continue; // of a pinned version without a manifest nothing is here yet
+      versions.push({ cid: cid.toString(), model, age: manifest.age, manifest, pinned: true });
+    }
+    return versions;
   }
 
-  /** The newest kept version of each model, with what of it is placed here. */
-  #newest(): readonly { readonly holding: Holding; readonly wanted: ReadonlySet<number> }[] {
-    const { kept, holdings, charter, self } = this.#parts;
-    const models = new Set<string>();
-    return kept().flatMap(({ cid, model }) => {
-      const holding = holdings.get(cid);
-      if (models.has(model) || holding === undefined) return [];
-      models.add(model);
-      const wanted = assignedChunks(charter(), model, holding.manifest.chunks.length, self);
-      return wanted === undefined ? [] : [{ holding, wanted }];
-    });
+  #assigned(version: Wanted, { manifest }: Holding): ReadonlySet<number> | undefined {
+    const placed = { ...version, cid: version.cid.toString(), chunks: manifest.chunks.length };
+    return assignedChunks(this.#parts.charter(), placed, this.#parts.self);
   }
 }

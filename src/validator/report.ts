@@ -1,16 +1,16 @@
-import { statfs } from 'node:fs/promises';
-import type { Holdings } from '../chunks/index.ts';
+import type { Holding, Holdings } from '../chunks/index.ts';
 import { type ModelReport, type Report, type ReputationReport, reportLimits } from '../overlay/index.ts';
 import type { Certificate, ReputationBook } from '../trust/index.ts';
 import type { ModelTask } from './model-task.ts';
 import type { Problems } from './problems.ts';
 
-/** Versions whose buffer maps are told: the newest. With long bitmaps fewer would fit a gossip message of 16 KiB. */
+/** Versions whose buffer maps are told; with long bitmaps fewer fit, see report-size.ts. */
 const MAX_HELD = 12;
 
 export interface ReportParts {
   readonly node: string;
-  readonly stateDir: string;
+  /** Free bytes on the volume. */
+  readonly freeBytes: () => Promise<number>;
   readonly charterSeq: () => number;
   readonly peers: () => readonly string[];
   readonly tasks: () => readonly ModelTask[];
@@ -29,7 +29,7 @@ export interface ReportParts {
 
 /** What this validator says of itself now. */
 export async function composeReport(parts: ReportParts): Promise<Report> {
-  const disk = await statfs(parts.stateDir);
+  const freeBytes = await parts.freeBytes();
   const tasks = parts.tasks().slice(0, reportLimits.models);
   return {
     v: 1,
@@ -38,23 +38,39 @@ export async function composeReport(parts: ReportParts): Promise<Report> {
     charterSeq: parts.charterSeq(),
     peers: parts.peers().length,
     backend: tasks.find(({ progress }) => progress.backend !== undefined)?.progress.backend ?? 'none',
-    disk: { usedBytes: parts.usedBytes(), freeBytes: disk.bavail * disk.bsize },
+    disk: { usedBytes: parts.usedBytes(), freeBytes },
     models: tasks.map((task) => modelReport(task, parts)),
     reputation: reputationReport(parts),
-    held: parts.holdings
-      .list()
-      .toSorted((a, b) => b.manifest.age - a.manifest.age)
-      .slice(0, MAX_HELD)
+    held: mostWanted(parts)
       .map(({ cid, manifest, map }) => ({
         model: manifest.model,
         cid: cid.toString(),
         chunks: map.length,
         bitmap: map.bits(),
-      })),
+      }))
+      .filter(({ bitmap }) => bitmap.byteLength <= reportLimits.bitmapBytes)
+      .slice(0, MAX_HELD),
     problems: parts.problems
       .list()
+      .slice(0, reportLimits.problems)
       .map(({ reason, message }) => ({ reason, message: message.slice(0, reportLimits.message) })),
   };
+}
+
+/** What is held, most wanted first: the newest certified version of each model, then the newest of each, the second newest, ... */
+function mostWanted({ holdings, latest }: ReportParts): readonly Holding[] {
+  const ranks = new Map<string, number>();
+  return holdings
+    .list()
+    .toSorted((a, b) => b.manifest.age - a.manifest.age)
+    .map((holding) => {
+      const { model } = holding.manifest;
+      const rank = ranks.get(model) ?? 0;
+      ranks.set(model, rank + 1);
+      return { holding, rank: latest(model)?.version === holding.cid.toString() ? -1 : rank };
+    })
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ holding }) => holding);
 }
 
 function modelReport({ model, progress }: ModelTask, { latest, certifiedAt, holdings }: ReportParts): ModelReport {

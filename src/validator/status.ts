@@ -3,7 +3,12 @@ import type { Replicas } from './replicas.ts';
 import type { ReportParts } from './report.ts';
 
 /** `GET /status`: the same facts as in the report to neighbours, by names instead of keys, for a person or a script. */
-export function describe(name: string, overlay: Overlay, parts: ReportParts, replicas: Replicas) {
+export function describe(
+  name: string,
+  overlay: Pick<Overlay, 'peerId' | 'charter'>,
+  parts: ReportParts,
+  replicas: Replicas,
+) {
   return {
     name,
     peerId: overlay.peerId,

@@ -1,11 +1,4 @@
-import {
-  BufferMap,
-  CHALLENGE_PROTOCOL,
-  type ChunkStore,
-  challenge,
-  type Holdings,
-  NONCE_BYTES,
-} from '../chunks/index.ts';
+import { CHALLENGE_PROTOCOL, type ChunkStore, challenge, type Holdings, NONCE_BYTES } from '../chunks/index.ts';
 import type { Overlay } from '../overlay/index.ts';
 import type { ReputationBook } from '../trust/index.ts';
 import type { Neighbours } from './neighbours.ts';
@@ -18,7 +11,7 @@ export { CHALLENGE_PROTOCOL };
  */
 export async function challengeSomebody(
   parts: {
-    readonly overlay: Overlay;
+    readonly overlay: Pick<Overlay, 'request'>;
     readonly store: ChunkStore;
     readonly holdings: Holdings;
     readonly neighbours: Neighbours;
@@ -34,15 +27,15 @@ export async function challengeSomebody(
   const peer = pick(peers());
   const holding = pick(holdings.list());
   if (peer === undefined || holding === undefined) return;
-  const held = neighbours.held(peer, holding.cid.toString());
-  if (held === undefined || held.chunks !== holding.map.length) return;
-  const both = [...BufferMap.fromBits(held.chunks, held.bitmap).intersection(holding.map).indexes()];
-  const index = pick(both);
+  const version = holding.cid.toString();
+  const held = neighbours.held(peer, version);
+  const map = neighbours.map(peer, version, holding.map.length);
+  const index = map && pick([...map.intersection(holding.map).indexes()]);
   const cid = index === undefined ? undefined : holding.manifest.chunks[index];
   const bytes = cid && (await store.get(cid));
   if (cid === undefined || bytes === undefined) return;
   const outcome = await challenge({ network: overlay, peer, cid, bytes, nonce: nonce(NONCE_BYTES), signal });
   if (outcome === 'passed') reputation.challengePassed(peer);
   // It may have dropped the chunk since it last reported: only a claim that is still made counts against it.
-  if (outcome === 'failed' && neighbours.held(peer, holding.cid.toString()) === held) reputation.challengeFailed(peer);
+  if (outcome === 'failed' && neighbours.held(peer, version) === held) reputation.challengeFailed(peer);
 }

@@ -1,0 +1,248 @@
+import { ChallengeResponder, ChunkFetcher, ChunkServer, Holdings } from '../chunks/index.ts';
+import { CheckpointStore, createLearner } from '../learning/index.ts';
+import { createOverlay, decodeReport, decodeSignedCharter, MalformedMessageError } from '../overlay/index.ts';
+import { SignerClient } from '../trust/index.ts';
+import { backendOf } from './backend-choice.ts';
+import { followFile } from './charter-file.ts';
+import { dataOf } from './data.ts';
+import { createHttp } from './http.ts';
+import { createValidatorMetrics } from './metrics.ts';
+import { refreshMetrics } from './metrics-refresh.ts';
+import { ModelTask } from './model-task.ts';
+import { ModelTasks } from './model-tasks.ts';
+import { Neighbours } from './neighbours.ts';
+import type { ValidatorOptions } from './options.ts';
+import { Problems } from './problems.ts';
+import { serveProtocols } from './protocols.ts';
+import { repeat } from './repeat.ts';
+import { Replicas } from './replicas.ts';
+import { composeReport, type ReportParts } from './report.ts';
+import { encodeFitting } from './report-size.ts';
+import { Reporter } from './reporter.ts';
+import { saveReputation } from './reputation-file.ts';
+import { slotOf, validatorsOf } from './roster.ts';
+import { served } from './served-model.ts';
+import { step } from './start-error.ts';
+import { openState } from './state.ts';
+import { describe } from './status.ts';
+import { challengeSomebody } from './storage-challenges.ts';
+import { Versions } from './versions.ts';
+import { encodeLearn, LEARN_PROTOCOL } from './wire.ts';
+import type { World } from './world.ts';
+
+const second = 1000;
+const CHARTER_FILE_MILLISECONDS = 2 * second;
+const REPLICAS_MILLISECONDS = 1 * second;
+const CHALLENGE_MILLISECONDS = 5 * second;
+const REPUTATION_MILLISECONDS = 30 * second;
+
+/** Where a validator that runs can be reached. */
+export interface Reach {
+  readonly peerId: string;
+  readonly url: string;
+  readonly addresses: readonly string[];
+}
+
+/**
+ * Wires one validator and starts it. How it is stopped is left in `opened`, which closes in the reverse order: first
+ * learning, then what watches, then the network, then the disk.
+ * @throws StartError
+ */
+export async function assemble(options: ValidatorOptions, world: World, opened: AsyncDisposableStack): Promise<Reach> {
+  const { log, name, network } = options;
+  const { sleep, monotonic, random } = world;
+  const backend = await step('use MURMURATION_BACKEND', 'set it to one of them, or leave it out', () =>
+    backendOf(options.env?.MURMURATION_BACKEND),
+  );
+  const signer = new SignerClient({ socket: options.signer });
+  opened.defer(() => signer.close());
+  const state = await openState(options, world, opened);
+  const { chunks: store, reputation } = state;
+  const metrics = createValidatorMetrics();
+  const problems = new Problems();
+  const neighbours = new Neighbours(monotonic);
+
+  const overlay = await step(`use the identity key ${options.identity}`, 'restore the Secret of the identity', () =>
+    createOverlay({
+      network,
+      identity: state.identity,
+      authority: options.authority,
+      listen: [options.listen],
+      charters: state.charters,
+      log: log.child({ room: 'overlay' }),
+      clock: world.now,
+      random,
+    }),
+  );
+  const validators = () => validatorsOf(overlay.charter, world.now() / second);
+  const others = () => validators().filter(({ peerId }) => peerId !== overlay.peerId);
+  const members = () => new Set(others().map(({ peerId }) => peerId));
+  const peers = () => {
+    const known = members();
+    return overlay.peers().filter((peer) => known.has(peer));
+  };
+
+  const holdings = new Holdings(store, { onChange: () => reporter.hurry() });
+  opened.defer(() => holdings.close());
+  const fetcher = new ChunkFetcher({
+    store,
+    network: overlay,
+    stallMs: 10 * second,
+    onOutcome: (peer, outcome) => reputation.interaction(peer, outcome),
+    onMisbehaviour: (peer, why, detail) => log.warn({ peer, why, detail }, 'a peer sent wrong bytes and is avoided'),
+  });
+  const replicas: Replicas = new Replicas({
+    self: overlay.peerId,
+    store,
+    holdings,
+    fetcher,
+    neighbours,
+    charter: () => overlay.charter,
+    peers,
+    kept: () => versions.kept(),
+    inUse: () => versions.inUse(),
+    problems,
+    log,
+  });
+  const tasks: ModelTasks = new ModelTasks(
+    (model, slot) =>
+      new ModelTask(model, slot, {
+        loadData: (which, until) => dataOf(which, options, until),
+        backend,
+        createLearner,
+        checkpoints: ({ uid }) => new CheckpointStore(state.checkpoints(uid)),
+        catchUp: (which, age, until) => versions.catchUp(which, age, until),
+        neighbours: peers,
+        send: async (peer, { uid }, frame, until) => {
+          const limits = { timeoutMs: 10 * second, maxReplyBytes: 256, signal: until };
+          await overlay.request(peer, LEARN_PROTOCOL, encodeLearn(uid, frame), limits);
+        },
+        judged: (peer, before, after) => reputation.mergeEffect(peer, before, after),
+        aged: ({ model: { uid }, progress }) => versions.advance(uid, progress.age),
+        random,
+        sleep,
+        monotonic,
+        metrics,
+        problems,
+        log,
+      }),
+    log,
+  );
+  const versions: Versions = new Versions({
+    overlay,
+    network,
+    stakeKey: () => validators().find(({ peerId }) => peerId === overlay.peerId)?.stakeKey ?? '',
+    sign: (vote) => signer.sign(vote),
+    store,
+    holdings,
+    fetcher,
+    replicas: () => replicas,
+    certificates: state.certificates,
+    times: state.times,
+    evidence: state.evidence,
+    task: (uid) => tasks.get(uid),
+    validators,
+    peers,
+    onCertified: ({ version }) => {
+      reporter.hurry();
+      void overlay.provide(version).catch((error: unknown) => log.debug({ err: error }, 'could not provide a version'));
+    },
+    problems,
+    world,
+    metrics,
+    log,
+  });
+
+  const reportParts: ReportParts = {
+    node: name,
+    freeBytes: () => world.freeBytes(options.stateDir),
+    charterSeq: () => overlay.charter?.seq ?? 0,
+    peers,
+    tasks: () => tasks.list(),
+    latest: (uid) => versions.latest(uid),
+    certifiedAt: (version) => versions.certifiedAt(version),
+    holdings,
+    usedBytes: () => store.usedBytes,
+    reputation,
+    members,
+    problems,
+    clock: world.now,
+  };
+  const reporter = new Reporter({
+    publish: async () => overlay.publish('reports', encodeFitting(await composeReport(reportParts))),
+    sleep,
+    onError: (error) => log.warn({ err: error }, 'could not report'),
+  });
+
+  serveProtocols(overlay, {
+    server: new ChunkServer({ store, holdings }),
+    responder: new ChallengeResponder(store, overlay.peerId),
+    task: (uid) => tasks.get(uid),
+    isValidator: (peer) => members().has(peer),
+  });
+  overlay.onInteraction((peer, event) => reputation.interaction(peer, event));
+  overlay.onCharter((charter) => {
+    const all = validators();
+    neighbours.keepOnly(new Set(all.map(({ peerId }) => peerId)));
+    metrics.charterSeq.set(charter.seq);
+    const isMember = all.some(({ peerId }) => peerId === overlay.peerId);
+    void tasks.follow(isMember ? charter.models : [], slotOf(all, overlay.peerId));
+  });
+  overlay.subscribe('reports', (bytes, from) => {
+    try {
+      neighbours.hear(from, decodeReport(bytes));
+    } catch (error) {
+      if (!(error instanceof MalformedMessageError)) throw error;
+      reputation.interaction(from, 'malformed');
+    }
+  });
+  const http = createHttp({
+    metrics: metrics.registry,
+    refresh: () => refreshMetrics(metrics, reportParts, replicas, others()),
+    notReady: () => (overlay.charter === undefined ? 'no charter yet: waits for the operator' : undefined),
+    status: () => describe(name, overlay, reportParts, replicas),
+    model: (wanted) => {
+      const task = tasks.list().find(({ model }) => model.name === wanted);
+      return task && served(task);
+    },
+  });
+
+  // From here on things run: what is deferred last stops first.
+  opened.defer(() => overlay.stop());
+  opened.defer(() => http.close());
+  const save = () => problems.writing('reputation', () => saveReputation(state.reputationFile, reputation));
+  opened.defer(async () => void (await save()));
+  opened.defer(() => versions.stop());
+  opened.defer(() => tasks.stop());
+  const colon = options.http.lastIndexOf(':');
+  const address = { host: options.http.slice(0, colon), port: Number(options.http.slice(colon + 1)) };
+  const portFix = 'stop what uses the port, or choose another';
+  await step(`start the overlay on ${options.listen}`, portFix, () => overlay.start());
+  const url = await step(`serve HTTP on ${options.http}`, portFix, () => http.listen(address));
+  log.info({ peerId: overlay.peerId, network, addresses: overlay.addresses, url }, 'validator runs');
+
+  const running = new AbortController();
+  const until = running.signal;
+  const again = (milliseconds: number, what: string, act: () => Promise<unknown> | unknown): Promise<void> => {
+    const onError = (error: unknown) => log.error({ err: error }, `could not ${what}; tries again`);
+    return repeat(milliseconds, async () => void (await act()), { sleep, onError }, until);
+  };
+  const mountedCharter = {
+    everyMilliseconds: CHARTER_FILE_MILLISECONDS,
+    sleep,
+    onBytes: async (bytes: Uint8Array) => void (await overlay.adopt(decodeSignedCharter(bytes))),
+    onError: (error: unknown) => log.error({ err: error }, 'the mounted charter cannot be used'),
+  };
+  const challenges = { overlay, store, holdings, neighbours, peers, reputation, random, nonce: world.nonce };
+  const loops = [
+    reporter.run(until),
+    followFile(options.charter, mountedCharter, until),
+    again(second, 'look after versions', () => versions.tick()),
+    again(REPLICAS_MILLISECONDS, 'hold what is placed here', () => replicas.sync(until)),
+    again(CHALLENGE_MILLISECONDS, 'challenge a neighbour', () => challengeSomebody(challenges, until)),
+    again(REPUTATION_MILLISECONDS, 'save reputation', save),
+  ];
+  opened.defer(async () => void (await Promise.allSettled(loops)));
+  opened.defer(() => running.abort());
+  return { peerId: overlay.peerId, url, addresses: overlay.addresses };
+}

@@ -1,0 +1,35 @@
+import type { Member } from '../overlay/index.ts';
+import type { ValidatorMetrics } from './metrics.ts';
+import type { Replicas } from './replicas.ts';
+import type { ReportParts } from './report.ts';
+
+/** Brings the gauges up to date; called when somebody reads them. */
+export function refreshMetrics(
+  metrics: ValidatorMetrics,
+  parts: ReportParts,
+  replicas: Replicas,
+  others: readonly Member[],
+): void {
+  metrics.peers.set(parts.peers().length);
+  metrics.storedBytes.set(parts.usedBytes());
+  const { assigned, held } = replicas.standing();
+  metrics.chunks.set({ state: 'assigned' }, assigned);
+  metrics.chunks.set({ state: 'held' }, held);
+  for (const gauge of [metrics.updates, metrics.loss, metrics.accuracy, metrics.divergence, metrics.certifiedUpdates])
+    gauge.reset(); // models that are learned here no longer have no line
+  for (const { model, progress } of parts.tasks()) {
+    const label = { model: model.name };
+    metrics.updates.set(label, progress.age);
+    if (progress.loss !== undefined) metrics.loss.set(label, progress.loss);
+    if (progress.accuracy !== undefined) metrics.accuracy.set(label, progress.accuracy);
+    if (progress.divergence !== undefined) metrics.divergence.set(label, progress.divergence);
+    metrics.certifiedUpdates.set(label, parts.latest(model.uid)?.age ?? 0);
+  }
+  metrics.reputation.reset();
+  for (const { peerId, name } of others) {
+    for (const [part, value] of Object.entries(parts.reputation.of(peerId)))
+      metrics.reputation.set({ peer: name, part }, value);
+  }
+  metrics.problems.reset();
+  for (const { reason } of parts.problems.list()) metrics.problems.inc({ reason });
+}
