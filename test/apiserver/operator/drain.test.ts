@@ -16,14 +16,18 @@ const overlay = () => stage.overlays.of(`${stage.namespace}/default`);
 const shard = async () => (await stage.get(ModelShard, 'digits-0'))?.status;
 const holders = async () => (await shard())?.holders ?? [];
 
-/** A certified version of six chunks in one shard; these validators report all of it, the others nothing. */
+/** A certified version of six chunks in one shard; these validators report all of it, the others nothing. Resolves when all have said so. */
 async function versionHeldBy(uid: string, nodes: ReadonlySet<string>): Promise<void> {
   const certified = { cid: CID, age: 500, bytes: 9640, chunks: CHUNKS, voters: 4, at: Date.now() };
   const report = { uid, age: 510, loss: 0.1, accuracy: 0.96, divergence: 0.01, certified };
+  const spoken = new Set<string>();
   stage.kubelet.onRunning = ({ metadata }) => {
+    spoken.add(metadata.name);
     const bitmap = Uint8Array.of(nodes.has(metadata.name) ? 0b111111 : 0);
     overlay()?.report(metadata.name, { models: [report], held: [{ model: uid, cid: CID, chunks: CHUNKS, bitmap }] });
   };
+  const { items } = await stage.client.list(ValidatorNode, { namespace: stage.namespace });
+  await stage.until('all have reported', async () => items.every(({ metadata }) => spoken.has(metadata.name)));
 }
 
 /** A fleet whose one shard is held by every one of its holders. */
