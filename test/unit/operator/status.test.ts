@@ -72,8 +72,9 @@ describe('the status of a Model', () => {
   it('is not Converged while one validator is silent, but does not wait for one that leaves', () => {
     const silent = [...three([0.97, 0.97]), learner('flock-2', said(0.97, {}, 20 * SECOND))];
     expect(judgeModel(silent)).toMatchObject({ Converged: 'False BelowTarget' });
-    const leaving = [...three([0.97, 0.97]), learner('flock-2', undefined, { leaving: true })];
+    const leaving = [...three([0.97, 0.97]), learner('flock-2', said(0.2), { leaving: true })];
     expect(judgeModel(leaving)).toMatchObject({ Converged: 'True TargetReached' });
+    expect(judgeModel(leaving).status.accuracy).toBe('0.97');
   });
 
   it('tells too few validators, no reports and a lost quorum apart', () => {

@@ -119,6 +119,8 @@ describe('the fleet view', () => {
     woken.length = 0;
     clock.pass(15_500);
     expect(woken).toEqual(['nodes garden/flock-1']);
+    clock.pass(6_000);
+    expect(woken).toHaveLength(1);
   });
 
   it('wakes everybody when silence begins to mean something', () => {
@@ -140,6 +142,10 @@ describe('the fleet view', () => {
     report(0, { reputation: says(1) });
     report(1, { reputation: says(0.2) });
     report(2, { reputation: says(0.4) });
+    expect(view.heard(NETWORK, 'flock-0')?.reputation?.storage).toBeCloseTo(0.3);
+    // Who is no validator has no say: an observer or a user could be anybody.
+    const outsider = { ...view.heard(NETWORK, 'flock-1')!.report, reputation: says(0) };
+    view.hearReport(NETWORK, encodeReport(outsider), 'op');
     expect(view.heard(NETWORK, 'flock-0')?.reputation?.storage).toBeCloseTo(0.3);
   });
 
