@@ -1,16 +1,15 @@
 import { LABELS } from '../api/index.ts';
 import {
-  ConfigMap,
-  type Controller,
+  type ConfigMap,
   type Existing,
   type KubeObject,
   Namespace,
-  Node,
+  type Node,
   type ObjectKey,
-  PersistentVolumeClaim,
-  Pod,
-  Secret,
-  Service,
+  type PersistentVolumeClaim,
+  type Pod,
+  type Secret,
+  type Service,
   type Stores,
   type WatchDeclaration,
 } from '../kube/index.ts';
@@ -93,20 +92,4 @@ export const keysOf = (objects: readonly KubeObject[]): readonly ObjectKey[] =>
 export function labelledNode(object: KubeObject): readonly ObjectKey[] {
   const name = object.metadata.labels?.[LABELS.node];
   return name === undefined ? [] : [{ namespace: object.metadata.namespace ?? '', name }];
-}
-
-/** Kinds that every controller of ours may read. */
-export function declareAll<T extends KubeObject>(controller: Controller<T>): Controller<T> {
-  return controller
-    .reads(ValidatorNode, watched.nodes)
-    .reads(Model, watched.models)
-    .reads(ModelShard, watched.shards)
-    .reads(StakeKeyReservation)
-    .reads(Pod, watched.pods)
-    .reads(Service, watched.services)
-    .reads(Secret, watched.secrets)
-    .reads(PersistentVolumeClaim, watched.volumes)
-    .reads(ConfigMap, watched.charters)
-    .reads(Namespace)
-    .reads(Node, watched.machines);
 }

@@ -164,12 +164,6 @@ export class FleetView {
       .sort((a, b) => b.age - a.age || a.at - b.at)[0];
   }
 
-  /** Peers of the network whose reports are fresh. */
-  reporting(network: string): number {
-    const now = this.#clock.now();
-    return [...(this.#all.get(network)?.entries.values() ?? [])].filter(({ at }) => now - at <= STALE_MS).length;
-  }
-
   #wakeAbout(here: Network, member: Member, report: Report): void {
     const { namespace } = here;
     this.#wake(this.nodes, { namespace, name: member.name });
