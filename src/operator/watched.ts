@@ -13,7 +13,7 @@ import {
   type Stores,
   type WatchDeclaration,
 } from '../kube/index.ts';
-import { Model, ModelShard, StakeKeyReservation, ValidatorNode } from './kinds.ts';
+import { Model, ModelShard, ValidatorNode } from './kinds.ts';
 import { managed } from './labels.ts';
 import { charterLabels } from './network/record.ts';
 
