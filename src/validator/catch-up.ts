@@ -1,10 +1,16 @@
 import type { Logger } from 'pino';
 import type { Snapshot } from '../learning/index.ts';
 import type { CharterModel, Overlay } from '../overlay/index.ts';
-import { type Certificate, type CertifyingMember, decodeCertificate, verifyCertificate } from '../trust/index.ts';
+import {
+  type Certificate,
+  type CertifyingMember,
+  decodeCertificate,
+  type QuorumRules,
+  verifyCertificate,
+} from '../trust/index.ts';
 import { decodeLatestReply, encodeLatest, MAX_CERTIFICATE_BYTES, VERSIONS_PROTOCOL } from './wire.ts';
 
-/** How long a validator that starts waits for a neighbour before it asks for the newest certified version. */
+/** How long a validator that starts looks for somebody who knows a certified version. */
 const PATIENCE_MILLISECONDS = 8_000;
 const POLL_MILLISECONDS = 200;
 /** How long the newest version may take to come. */
@@ -14,13 +20,15 @@ export interface CatchUpParts {
   readonly overlay: Pick<Overlay, 'peerId' | 'request'>;
   /** The newest certificate of a model that is known here. */
   readonly latest: (uid: string) => Certificate | undefined;
-  /** A newer one was heard of and verified. */
+  /** A newer one was heard of that weights may be begun with; whether it counts as certified is the certifier's to say. */
   readonly onNewer: (certificate: Certificate) => void;
   readonly validators: () => readonly CertifyingMember[];
   readonly peers: () => readonly string[];
   /** Fetches a version and puts it together. */
   readonly open: (certificate: Certificate, signal: AbortSignal) => Promise<Snapshot>;
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+  /** Milliseconds, never going back. */
+  readonly monotonic: () => number;
   readonly log: Logger;
 }
 
@@ -34,7 +42,6 @@ export async function catchUp(
   parts: CatchUpParts,
   signal: AbortSignal,
 ): Promise<Snapshot | undefined> {
-  await someNeighbour(parts, signal);
   const certificate = await newest(model, parts, signal);
   if (certificate === undefined || certificate.age <= age) return undefined;
   try {
@@ -49,34 +56,67 @@ export async function catchUp(
   }
 }
 
-async function someNeighbour({ validators, overlay, peers, sleep }: CatchUpParts, signal: AbortSignal): Promise<void> {
-  const isAlone = validators().every(({ peerId }) => peerId === overlay.peerId);
-  for (let waited = 0; !isAlone && peers().length === 0 && waited < PATIENCE_MILLISECONDS; waited += POLL_MILLISECONDS)
+/**
+ * The newest certificate that can be trusted. Asks until somebody knows one that is newer than ours, or more than half of the
+ * others know none (what is certified is known to two thirds), or patience ends: the first neighbours of a newcomer
+ * may be newcomers too.
+ */
+async function newest(model: CharterModel, parts: CatchUpParts, signal: AbortSignal): Promise<Certificate | undefined> {
+  const { overlay, peers, validators, latest, onNewer, sleep, monotonic } = parts;
+  const end = monotonic() + PATIENCE_MILLISECONDS;
+  const answered = new Set<string>();
+  for (;;) {
+    const others = validators().filter(({ peerId }) => peerId !== overlay.peerId).length;
+    const asked = peers().filter((peer) => !answered.has(peer));
+    const known = latest(model.uid);
+    let best = known;
+    for (const answer of await Promise.all(asked.map((peer) => ask(peer, model, parts, signal)))) {
+      if (answer === undefined) continue;
+      answered.add(answer.peer);
+      const { certificate } = answer;
+      if (certificate === undefined || certificate.model !== model.uid || certificate.age <= (best?.age ?? 0)) continue;
+      if (isTrusted(certificate, validators(), model.spec.versions)) best = certificate;
+    }
+    if (best !== undefined && best !== known) {
+      onNewer(best);
+      return best;
+    }
+    if (others === 0 || answered.size * 2 > others || monotonic() >= end) return best;
     await sleep(POLL_MILLISECONDS, signal);
+  }
 }
 
-/** The newest certificate that neighbours or this validator know; verified. */
-async function newest(model: CharterModel, parts: CatchUpParts, signal: AbortSignal): Promise<Certificate | undefined> {
-  const { overlay, peers, validators, latest, onNewer, log } = parts;
-  const answers = peers().map(async (peer) => {
+/**
+ * Whether weights may be begun with: the quorum signed, or, after the fleet has grown, so many that more than a third
+ * of the weight of now did. Then an honest validator has judged them, as long as less than a third are not.
+ */
+function isTrusted(certificate: Certificate, members: readonly CertifyingMember[], rules: QuorumRules): boolean {
+  if (verifyCertificate(certificate, members, rules).ok) return true;
+  const voters = new Set(certificate.signatures.map(({ voter }) => voter));
+  const signers = members.filter(({ stakeKey }) => voters.has(stakeKey));
+  const weightOf = (some: readonly CertifyingMember[]) => some.reduce((sum, { weight }) => sum + weight, 0);
+  return (
+    weightOf(signers) * 3 > weightOf(members) && verifyCertificate(certificate, signers, { ...rules, quorum: '1/1' }).ok
+  );
+}
+
+/** What a neighbour knows; undefined where it does not answer, and may be asked again. */
+async function ask(
+  peer: string,
+  model: CharterModel,
+  { overlay, log }: CatchUpParts,
+  signal: AbortSignal,
+): Promise<{ readonly peer: string; readonly certificate: Certificate | undefined } | undefined> {
+  try {
     const reply = await overlay.request(peer, VERSIONS_PROTOCOL, encodeLatest(model.uid), {
       timeoutMs: 3_000,
       maxReplyBytes: MAX_CERTIFICATE_BYTES + 1024,
       signal,
     });
     const { certificate } = decodeLatestReply(reply);
-    return certificate && decodeCertificate(certificate);
-  });
-  let best = latest(model.uid);
-  for (const answer of await Promise.allSettled(answers)) {
-    if (answer.status === 'rejected') {
-      log.debug({ err: answer.reason }, 'a neighbour did not tell its newest version');
-      continue;
-    }
-    const certificate = answer.value;
-    if (certificate === undefined || certificate.model !== model.uid || certificate.age <= (best?.age ?? 0)) continue;
-    if (verifyCertificate(certificate, validators(), model.spec.versions).ok) best = certificate;
+    return { peer, certificate: certificate && decodeCertificate(certificate) };
+  } catch (error) {
+    log.debug({ err: error, peer }, 'a neighbour did not tell its newest version');
+    return undefined;
   }
-  if (best !== undefined && best !== latest(model.uid)) onNewer(best);
-  return best;
 }

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { fetch } from 'undici';
 import { loadData } from '../learning/index.ts';
 import type { CharterModel } from '../overlay/index.ts';
-import type { LoadedData } from './model-task.ts';
+import type { LoadedData } from './beginning.ts';
 import type { ValidatorOptions } from './options.ts';
 
 /**

@@ -3,13 +3,13 @@ import {
   type BackendName,
   DataError,
   type Learner,
-  type LearnerInit,
   LearnerStoppedError,
   ModelError,
   type PartitionSlot,
   type Snapshot,
 } from '../learning/index.ts';
 import type { CharterModel, ProblemReport } from '../overlay/index.ts';
+import { type LoadedData, type Origin, takeOver, type WakeParts, wakeLearner } from './beginning.ts';
 import { ExchangeLoop } from './exchange-loop.ts';
 import type { ValidatorMetrics } from './metrics.ts';
 import type { Problems } from './problems.ts';
@@ -23,22 +23,9 @@ const RETRY_MAX_MILLISECONDS = 15 * second;
 /** Weight of the newest distance in the moving mean that is reported as divergence. */
 const DIVERGENCE_WEIGHT = 0.1;
 
-/** Data files of a model, as stored. */
-export interface LoadedData {
-  /** The shared file: trained on in parts and tested on; for `partition: own` tested on only. */
-  readonly data: Uint8Array;
-  readonly ownData?: Uint8Array | undefined;
-}
-
 /** What a model task needs of the world; shared by all tasks of a validator. */
-export interface ModelTaskParts {
+export interface ModelTaskParts extends WakeParts {
   readonly loadData: (model: CharterModel, signal: AbortSignal) => Promise<LoadedData>;
-  readonly createLearner: (init: LearnerInit) => Learner;
-  /** Where checkpoints of the model are kept. */
-  readonly checkpoints: (model: CharterModel) => {
-    save(snapshot: Snapshot): Promise<void>;
-    load(): Promise<Snapshot | undefined>;
-  };
   /** The newest certified version that neighbours know, when it is older than `age`; undefined where there is none. */
   readonly catchUp: (model: CharterModel, age: number, signal: AbortSignal) => Promise<Snapshot | undefined>;
   readonly neighbours: () => readonly string[];
@@ -51,10 +38,8 @@ export interface ModelTaskParts {
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   /** Milliseconds, never going back. */
   readonly monotonic: () => number;
-  readonly backend?: BackendName | undefined;
   readonly metrics: ValidatorMetrics;
   readonly problems: Problems;
-  readonly log: Logger;
 }
 
 /** How a model does here; numbers are undefined until they are known. */
@@ -65,12 +50,6 @@ export interface ModelProgress {
   readonly divergence?: number | undefined;
   readonly problem?: ProblemReport | undefined;
   readonly backend?: BackendName | undefined;
-}
-
-/** Where the weights of the present learner came from when it started. */
-export interface Origin {
-  readonly from: 'scratch' | 'checkpoint' | 'certified';
-  readonly age: number;
 }
 
 /**
@@ -156,7 +135,8 @@ export class ModelTask {
   async #learn(signal: AbortSignal): Promise<void> {
     const { parts, model } = { parts: this.#parts, model: this.model };
     const loaded = await parts.loadData(model, signal);
-    const { learner, slot, resumed } = await this.#wake(loaded, signal);
+    const slot = this.#partition;
+    const { learner, resumed } = await wakeLearner(model, slot, loaded, { ...parts, log: this.#log }, signal);
     const life = new AbortController();
     const end = AbortSignal.any([signal, life.signal]);
     try {
@@ -164,7 +144,7 @@ export class ModelTask {
       this.#progress = { ...this.#progress, problem: undefined, age: from.age, backend: learner.backend };
       this.#log.info(from, resumed === undefined ? 'begins to learn' : 'goes on learning from its checkpoint');
       const certified = await parts.catchUp(model, from.age, end);
-      this.#origin = await this.#begin(learner, resumed, certified);
+      this.#origin = await takeOver(learner, resumed, certified, this.#log);
       this.#progress = { ...this.#progress, age: this.#origin.age };
       const loop = this.#makeLoop(learner);
       this.#learner = learner;
@@ -182,74 +162,6 @@ export class ModelTask {
       this.#learner = undefined;
       if (signal.aborted) await this.#checkpoint(learner).catch((error: unknown) => this.#report(error));
       await learner.close();
-    }
-  }
-
-  /** A learner that is ready: with the last checkpoint where that fits the model as its spec is now. */
-  async #wake(
-    loaded: LoadedData,
-    signal: AbortSignal,
-  ): Promise<{ readonly learner: Learner; readonly slot: PartitionSlot; readonly resumed: number | undefined }> {
-    const slot = this.#partition;
-    const resume = await this.#parts.checkpoints(this.model).load();
-    try {
-      return { learner: await this.#ready(loaded, slot, resume, signal), slot, resumed: resume?.age };
-    } catch (error) {
-      if (resume === undefined || signal.aborted || !(error instanceof ModelError)) throw error;
-      // Either the checkpoint is of another architecture, or the spec cannot be run at all: then this throws again.
-      const learner = await this.#ready(loaded, slot, undefined, signal);
-      this.#log.warn({ age: resume.age, why: error.message }, 'the checkpoint does not fit the changed spec: left out');
-      return { learner, slot, resumed: undefined };
-    }
-  }
-
-  async #ready(
-    loaded: LoadedData,
-    partition: PartitionSlot,
-    resume: Snapshot | undefined,
-    signal: AbortSignal,
-  ): Promise<Learner> {
-    signal.throwIfAborted();
-    const learner = this.#parts.createLearner({
-      model: this.model,
-      partition,
-      ...loaded,
-      resume,
-      backend: this.#parts.backend,
-      log: (level, message, fields) => this.#log[level](fields ?? {}, message),
-    });
-    const close = () => void learner.close(); // a stop does not wait for a large table to be read
-    signal.addEventListener('abort', close, { once: true });
-    try {
-      await learner.ready();
-      return learner;
-    } catch (error) {
-      await learner.close();
-      throw error;
-    } finally {
-      signal.removeEventListener('abort', close);
-    }
-  }
-
-  /** Takes over the certified version where there is one that fits. */
-  async #begin(learner: Learner, resumed: number | undefined, certified: Snapshot | undefined): Promise<Origin> {
-    const own = { from: resumed === undefined ? 'scratch' : 'checkpoint', age: resumed ?? 0 } as const;
-    if (certified === undefined) return own;
-    const { age } = certified;
-    try {
-      await learner.load(certified);
-      this.#log.info({ age }, 'catches up from the certified version');
-      return { from: 'certified', age };
-    } catch (error) {
-      if (!(error instanceof ModelError)) throw error;
-      // Certified ages only grow: weights that were younger could not be certified for as long as the old ones learned.
-      const { tensors } = await learner.snapshot();
-      await learner.load({ age, tensors });
-      this.#log.warn(
-        { age, why: error.message },
-        'the certified version does not fit the changed spec: starts at its age',
-      );
-      return { ...own, age };
     }
   }
 

@@ -13,7 +13,15 @@ export async function step<T>(what: string, fix: string, act: () => T | Promise<
   try {
     return await act();
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new StartError(`could not ${what}: ${why}; ${fix}`, { cause });
+    throw new StartError(`could not ${what}: ${reasonOf(cause)}; ${fix}`, { cause });
   }
+}
+
+/** The system's own word (EADDRINUSE, EACCES, ...) where there is one among the causes, else what was thrown. */
+function reasonOf(error: unknown): string {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const line = at.message.split('\n').find((words) => /\bE[A-Z]{3,}\b/.test(words));
+    if (line !== undefined) return line.trim();
+  }
+  return error instanceof Error ? error.message : String(error);
 }

@@ -164,6 +164,7 @@ export class Versions {
         peers,
         open: async (certificate, until) => (await this.#open(certificate, [], until)).snapshot(),
         sleep: world.sleep,
+        monotonic: world.monotonic,
         log,
       },
       signal,

@@ -1,4 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pino } from 'pino';
@@ -14,6 +15,7 @@ import {
 } from '../../../src/overlay/index.ts';
 import { generateStakeKey, publicKeyOf, startSigner } from '../../../src/trust/index.ts';
 import { type RunningValidator, startValidator } from '../../../src/validator/index.ts';
+import type { World } from '../../../src/validator/world.ts';
 
 const NETWORK = 'test/default';
 
@@ -50,11 +52,10 @@ export class Flock implements AsyncDisposable {
     const folder = path.join(this.#folder, name);
     const { key, peerId } = await generateIdentity();
     const stake = generateStakeKey();
-    const { mkdir } = await import('node:fs/promises');
     await mkdir(folder, { recursive: true });
     await writeFile(path.join(folder, 'identity.key'), key);
     await writeFile(path.join(folder, 'stake.key'), stake);
-    const port = 21_000 + (process.pid % 2000) * 10 + this.#ports++;
+    const port = await freePort(20_000 + (process.pid % 1200) * 10 + this.#ports++ * 2);
     const member: Member = {
       peerId,
       name,
@@ -67,7 +68,8 @@ export class Flock implements AsyncDisposable {
     return { name, folder, identity: key, member };
   }
 
-  async start(bird: Omit<Bird, 'running' | 'stop'>): Promise<Bird> {
+  /** Starts a validator, or starts it again where it was stopped. */
+  async start(bird: Omit<Bird, 'running' | 'stop'>, world: Partial<World> = {}): Promise<Bird> {
     const stop = new AbortController();
     const log = pino({ level: process.env.LOG_LEVEL ?? 'silent' }).child({ node: bird.name });
     const socket = path.join(bird.folder, 'signer.sock');
@@ -92,6 +94,7 @@ export class Flock implements AsyncDisposable {
       mounts: path.join(bird.folder, 'mounts'),
       log,
       signal: stop.signal,
+      world,
     });
     const started = { ...bird, stop, running };
     this.birds.set(bird.name, started);
@@ -131,6 +134,20 @@ export class Flock implements AsyncDisposable {
     await Promise.all([...this.birds.keys()].map((name) => this.stop(name)));
     await rm(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** A port that nobody listens on, from `first` on; below those that the system gives to clients. */
+async function freePort(first: number): Promise<number> {
+  for (let port = first; port < 32_768; port++) {
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
+  throw new Error(`no port from ${first} on is free`);
 }
 
 /** The bundled digits with small chunks and frequent versions. */

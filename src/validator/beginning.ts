@@ -1,0 +1,107 @@
+import type { Logger } from 'pino';
+import {
+  type BackendName,
+  type Learner,
+  type LearnerInit,
+  ModelError,
+  type PartitionSlot,
+  type Snapshot,
+} from '../learning/index.ts';
+import type { CharterModel } from '../overlay/index.ts';
+
+/** Data files of a model, as stored. */
+export interface LoadedData {
+  /** The shared file: trained on in parts and tested on; for `partition: own` tested on only. */
+  readonly data: Uint8Array;
+  readonly ownData?: Uint8Array | undefined;
+}
+
+/** Where the weights of the present learner came from when it started. */
+export interface Origin {
+  readonly from: 'scratch' | 'checkpoint' | 'certified';
+  readonly age: number;
+}
+
+export interface WakeParts {
+  readonly createLearner: (init: LearnerInit) => Learner;
+  /** Where checkpoints of the model are kept. */
+  readonly checkpoints: (model: CharterModel) => {
+    save(snapshot: Snapshot): Promise<void>;
+    load(): Promise<Snapshot | undefined>;
+  };
+  readonly backend?: BackendName | undefined;
+  readonly log: Logger;
+}
+
+/**
+ * A learner that is ready, with the age of its checkpoint. A checkpoint that does not fit the model as its spec is now
+ * is left out.
+ * @throws DataError, ModelError when the spec cannot be run, LearnerStoppedError when aborted
+ */
+export async function wakeLearner(
+  model: CharterModel,
+  slot: PartitionSlot,
+  loaded: LoadedData,
+  parts: WakeParts,
+  signal: AbortSignal,
+): Promise<{ readonly learner: Learner; readonly resumed: number | undefined }> {
+  const { backend, log } = parts;
+  const init = {
+    model,
+    partition: slot,
+    ...loaded,
+    backend,
+    log: (level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: Readonly<Record<string, unknown>>) =>
+      log[level](fields ?? {}, message),
+  };
+  const resume = await parts.checkpoints(model).load();
+  try {
+    return { learner: await ready({ ...init, resume }, parts, signal), resumed: resume?.age };
+  } catch (error) {
+    if (resume === undefined || signal.aborted || !(error instanceof ModelError)) throw error;
+    // Either the checkpoint is of another architecture, or the spec cannot be run at all: then this throws again.
+    const learner = await ready(init, parts, signal);
+    log.warn({ age: resume.age, why: error.message }, 'the checkpoint does not fit the changed spec: left out');
+    return { learner, resumed: undefined };
+  }
+}
+
+async function ready(init: LearnerInit, { createLearner }: WakeParts, signal: AbortSignal): Promise<Learner> {
+  signal.throwIfAborted();
+  const learner = createLearner(init);
+  const close = () => void learner.close(); // a stop does not wait for a large table to be read
+  signal.addEventListener('abort', close, { once: true });
+  try {
+    await learner.ready();
+    return learner;
+  } catch (error) {
+    await learner.close();
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', close);
+  }
+}
+
+/** Takes over the certified version where there is one that fits, and tells what the learner goes on from. */
+export async function takeOver(
+  learner: Learner,
+  resumed: number | undefined,
+  certified: Snapshot | undefined,
+  log: Logger,
+): Promise<Origin> {
+  const own = { from: resumed === undefined ? 'scratch' : 'checkpoint', age: resumed ?? 0 } as const;
+  if (certified === undefined) return own;
+  const { age } = certified;
+  try {
+    await learner.load(certified);
+    log.info({ age }, 'catches up from the certified version');
+    return { from: 'certified', age };
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    // Certified ages only grow: weights that were younger could not be certified for as long as the old ones learned.
+    const { tensors } = await learner.snapshot();
+    await learner.load({ age, tensors });
+    log.warn({ age, why: error.message }, 'the certified version does not fit the changed spec: starts at its age');
+    return { ...own, age };
+  }
+}
