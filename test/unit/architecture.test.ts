@@ -7,10 +7,10 @@ import { describe, expect, it } from 'vitest';
 
 /**
  * The shape of the house, held by reading imports: arrows between rooms go one way.
- * cli -> {operator, validator} -> {overlay, chunks, learning, trust, kube} -> api
+ * cli -> {operator, validator} -> {overlay, chunks, learning, trust, kube} -> {api, codec, disk}
  */
 const floors = [
-  ['api'],
+  ['api', 'codec', 'disk'],
   ['overlay', 'chunks', 'learning', 'trust', 'kube'],
   ['operator', 'validator'],
   ['cli'],
