@@ -121,28 +121,45 @@ export function gate(): { readonly passed: Promise<void>; readonly open: () => v
 
 /** Sleeps that end when the test says so. */
 export class Sleeps {
+  /** Every sleep that was begun, in milliseconds. */
   readonly asked: number[] = [];
-  readonly #waiting: { readonly wake: () => void; readonly milliseconds: number }[] = [];
-  #heard: (() => void) | undefined;
+  readonly #waiting = new Set<{ readonly milliseconds: number; readonly wake: () => void }>();
+  readonly #heard = new Set<() => void>();
 
   readonly sleep = (milliseconds: number, signal: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
       this.asked.push(milliseconds);
       if (signal.aborted) return reject(signal.reason);
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-      this.#waiting.push({ milliseconds, wake: resolve });
-      this.#heard?.();
+      const sleeper = { milliseconds, wake: resolve };
+      this.#waiting.add(sleeper);
+      signal.addEventListener('abort', () => {
+        this.#waiting.delete(sleeper);
+        reject(signal.reason);
+      });
+      for (const heard of this.#heard) heard();
     });
 
-  /** Ends the sleep that began first, once there is one. Gives how long it would have been. */
-  async next(): Promise<number> {
-    while (this.#waiting.length === 0) {
-      await new Promise<void>((resolve) => {
-        this.#heard = resolve;
-      });
-    }
-    const first = this.#waiting.shift()!;
+  /** Resolves when so many sleeps of this length were begun. */
+  async until(milliseconds: number, times = 1): Promise<void> {
+    await this.#when(() => this.asked.filter((asked) => asked === milliseconds).length >= times);
+  }
+
+  /** Ends the sleep of this length that began first, once there is one; of any length where none is given. */
+  async next(milliseconds?: number): Promise<void> {
+    const find = () =>
+      [...this.#waiting].find((one) => milliseconds === undefined || one.milliseconds === milliseconds);
+    await this.#when(() => find() !== undefined);
+    const first = find()!;
+    this.#waiting.delete(first);
     first.wake();
-    return first.milliseconds;
+  }
+
+  async #when(isSo: () => boolean): Promise<void> {
+    while (!isSo()) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#heard.add(resolve);
+      await promise;
+      this.#heard.delete(resolve);
+    }
   }
 }
