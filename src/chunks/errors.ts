@@ -1,20 +1,3 @@
-/** The volume has no room for a block. The write left nothing behind; free space or a larger volume repairs it. */
-export class VolumeFullError extends Error {
-  override readonly name = 'VolumeFullError';
-  readonly code = 'VolumeFull';
-  readonly path: string;
-  readonly neededBytes: number;
-
-  constructor(path: string, neededBytes: number, options?: ErrorOptions) {
-    super(
-      `could not write ${neededBytes} bytes under ${path}: the volume is full; raise spec.storage.size or drop versions that are not kept`,
-      options,
-    );
-    this.path = path;
-    this.neededBytes = neededBytes;
-  }
-}
-
 /** Bytes that do not hash to the CID they came with. Nothing of them was written. */
 export class WrongBytesError extends Error {
   override readonly name = 'WrongBytesError';

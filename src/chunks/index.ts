@@ -5,7 +5,6 @@ export * from './buffer-map.ts';
 export * from './challenge.ts';
 export { cidOf, DAG_CBOR, isBlockCid, matches, parseBlockCid, RAW } from './cid.ts';
 export { type Clock, realClock } from './clock.ts';
-export { type Disk, type DiskFile, realDisk } from './disk.ts';
 export * from './errors.ts';
 export * from './exchange.ts';
 export * from './fetcher.ts';

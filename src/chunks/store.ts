@@ -1,9 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { CID } from 'multiformats/cid';
+import {
+  type Disk,
+  readIfThere,
+  realDisk,
+  removeIfThere,
+  replaceFile,
+  syncFolder,
+  VolumeFullError,
+} from '../disk/index.ts';
 import { type Codec, cidOf, isBlockCid, matches, parseBlockCid, RAW } from './cid.ts';
-import { type Disk, errorCode, realDisk } from './disk.ts';
-import { VolumeFullError, WrongBytesError } from './errors.ts';
+import { WrongBytesError } from './errors.ts';
 
 export interface ChunkStoreOptions {
   /** The file system; the machine's own unless told. */
@@ -118,11 +126,8 @@ export class ChunkStore {
     const key = cid.toString();
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    let bytes: Uint8Array;
-    try {
-      bytes = await this.#fs.readFile(this.#path(key));
-    } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw error;
+    const bytes = await readIfThere(this.#fs, this.#path(key));
+    if (bytes === undefined) {
       this.#forget(key, 'corrupt');
       return undefined;
     }
@@ -212,23 +217,11 @@ export class ChunkStore {
     if (this.#usedBytes + this.#reservedBytes + bytes.byteLength > this.#maxBytes)
       throw new VolumeFullError(this.#dir, bytes.byteLength);
     this.#reservedBytes += bytes.byteLength;
-    const temporary = join(this.#dir, 'tmp', `${key}.${randomUUID()}`);
     try {
-      const file = await this.#fs.open(temporary, 'wx');
-      try {
-        await file.writeFile(bytes);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await this.#fs.rename(temporary, path);
-      await this.#syncFolder();
-    } catch (error) {
-      await this.#fs.unlink(temporary).catch(() => undefined); // not there, or the next opening removes it
-      const code = errorCode(error);
-      if (code === 'ENOSPC' || code === 'EDQUOT')
-        throw new VolumeFullError(this.#dir, bytes.byteLength, { cause: error });
-      throw error;
+      await replaceFile(this.#fs, path, bytes, {
+        temporary: join(this.#dir, 'tmp', `${key}.${randomUUID()}`),
+        syncFolder: () => this.#syncFolder(),
+      });
     } finally {
       this.#reservedBytes -= bytes.byteLength;
     }
@@ -240,12 +233,7 @@ export class ChunkStore {
   async #syncFolder(): Promise<void> {
     this.#nextSync ??= this.#runningSync.then(async () => {
       this.#nextSync = undefined;
-      const folder = await this.#fs.open(join(this.#dir, 'blocks'), 'r');
-      try {
-        await folder.sync();
-      } finally {
-        await folder.close();
-      }
+      await syncFolder(this.#fs, join(this.#dir, 'blocks'));
     });
     const sync = this.#nextSync;
     this.#runningSync = sync.catch(() => undefined); // those who wait for it hear of it; the next one is tried afresh
@@ -260,11 +248,7 @@ export class ChunkStore {
 
   async #remove(key: string, why: 'deleted' | 'corrupt'): Promise<void> {
     this.#forget(key, why);
-    try {
-      await this.#fs.unlink(this.#path(key));
-    } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw error;
-    }
+    await removeIfThere(this.#fs, this.#path(key));
   }
 
   #forget(key: string, why: 'deleted' | 'corrupt'): void {

@@ -37,7 +37,7 @@ export async function replaceFile(
 
 /** Writes a file and waits until its bytes are on the disk; its name is not until the folder is synced. @throws the disk's error */
 export async function writeSynced(
-  disk: Disk,
+  disk: Pick<Disk, 'open'>,
   path: string,
   parts: readonly Uint8Array[],
   flags: 'w' | 'wx',
@@ -52,7 +52,7 @@ export async function writeSynced(
 }
 
 /** Makes the names in a folder durable: without it a rename itself may be lost at a power cut. */
-export async function syncFolder(disk: Disk, path: string): Promise<void> {
+export async function syncFolder(disk: Pick<Disk, 'open'>, path: string): Promise<void> {
   const folder = await disk.open(path, 'r');
   try {
     await folder.sync();

@@ -1,17 +1,12 @@
 import { createHash } from 'node:crypto';
-import * as nodeFs from 'node:fs/promises';
 import path from 'node:path';
 import { decode, encode } from '@ipld/dag-cbor';
 import { z } from 'zod';
+import { type Disk, namesIn, realDisk, removeIfThere, replaceFile } from '../disk/index.ts';
 import { packFloat32, unpackFloat32 } from './compression.ts';
 import type { LearnerLog, Snapshot } from './contract.ts';
-import { VolumeFullError } from './errors.ts';
-
-/** The part of node:fs/promises that a store needs; tests pass one that fails. */
-export type CheckpointFs = Pick<typeof nodeFs, 'mkdir' | 'open' | 'readdir' | 'readFile' | 'rename' | 'rm' | 'stat'>;
 
 const PREFIX = 'checkpoint-';
-const TEMPORARY = '.tmp';
 const DIGEST_BYTES = 32;
 /** This one and the one before it. */
 const KEPT = 2;
@@ -35,14 +30,14 @@ const stored = z.strictObject({
  */
 export class CheckpointStore {
   readonly #directory: string;
-  readonly #fs: CheckpointFs;
+  readonly #fs: Disk;
   readonly #log: LearnerLog;
   /** Saves wait for each other. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(directory: string, options: { readonly fs?: CheckpointFs; readonly log?: LearnerLog } = {}) {
+  constructor(directory: string, options: { readonly fs?: Disk; readonly log?: LearnerLog } = {}) {
     this.#directory = directory;
-    this.#fs = options.fs ?? nodeFs;
+    this.#fs = options.fs ?? realDisk;
     this.#log = options.log ?? (() => undefined);
   }
 
@@ -68,7 +63,6 @@ export class CheckpointStore {
   }
 
   async #save(snapshot: Snapshot): Promise<void> {
-    await this.#fs.mkdir(this.#directory, { recursive: true });
     const numbers = await this.#numbers();
     const file = this.#file((numbers.at(-1) ?? 0) + 1);
     const body = encode({
@@ -76,70 +70,26 @@ export class CheckpointStore {
       age: snapshot.age,
       tensors: snapshot.tensors.map(({ name, shape, data }) => ({ name, shape: [...shape], ...packFloat32(data) })),
     } satisfies z.output<typeof stored>);
-    try {
-      await this.#write(file + TEMPORARY, [digestOf(body), body]);
-      await this.#fs.rename(file + TEMPORARY, file);
-      await this.#syncDirectory();
-    } catch (error) {
-      await this.#fs.rm(file + TEMPORARY, { force: true }).catch(() => undefined);
-      throw this.#explain(error, body.length);
-    }
-    for (const old of numbers.slice(0, -(KEPT - 1))) await this.#fs.rm(this.#file(old), { force: true });
-  }
-
-  async #write(file: string, parts: readonly Uint8Array[]): Promise<void> {
-    const handle = await this.#fs.open(file, 'w', 0o600);
-    try {
-      for (const part of parts) await handle.writeFile(part);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  }
-
-  async #syncDirectory(): Promise<void> {
-    const handle = await this.#fs.open(this.#directory, 'r');
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await replaceFile(this.#fs, file, [digestOf(body), body]);
+    for (const old of numbers.slice(0, -(KEPT - 1))) await removeIfThere(this.#fs, this.#file(old));
   }
 
   /** Numbers of the checkpoints there are, ascending. Left-over temporary files do not count. */
   async #numbers(): Promise<number[]> {
-    try {
-      const names = await this.#fs.readdir(this.#directory);
-      return names
-        .flatMap((name) => NAME.exec(name)?.[1] ?? [])
-        .map(Number)
-        .sort((a, b) => a - b);
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return [];
-      throw error;
-    }
+    return (await namesIn(this.#fs, this.#directory))
+      .flatMap((name) => NAME.exec(name)?.[1] ?? [])
+      .map(Number)
+      .sort((a, b) => a - b);
   }
 
   async #bytes(file: string): Promise<Uint8Array> {
-    const { size } = await this.#fs.stat(file);
+    const size = await this.#fs.size(file);
     if (size > MAX_BYTES) throw new Error(`it has ${size} bytes, the limit is ${MAX_BYTES}`);
     return this.#fs.readFile(file);
   }
 
   #file(number: number): string {
     return path.join(this.#directory, PREFIX + String(number).padStart(12, '0'));
-  }
-
-  #explain(error: unknown, bytes: number): Error {
-    const code = codeOf(error);
-    if (code === 'ENOSPC' || code === 'EDQUOT') {
-      return new VolumeFullError(
-        `A checkpoint of ${(bytes / 1024).toFixed(0)} KiB does not fit on the volume of ${this.#directory}. ` +
-          'Set a larger storage.size, or remove data from the volume. The checkpoint before it is kept.',
-        { cause: error },
-      );
-    }
-    return error instanceof Error ? error : new Error(String(error));
   }
 }
 
@@ -161,8 +111,4 @@ function read(bytes: Uint8Array): Snapshot {
 
 function digestOf(body: Uint8Array): Uint8Array {
   return createHash('sha256').update(body).digest();
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }

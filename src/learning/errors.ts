@@ -35,12 +35,6 @@ export class BadInputError extends Error {
   readonly reason = 'BadInput';
 }
 
-/** When thrown, a checkpoint did not fit on the volume; the previous checkpoint is untouched. */
-export class VolumeFullError extends Error {
-  override readonly name = 'VolumeFullError';
-  readonly reason = 'VolumeFull';
-}
-
 /** When thrown, the training worker has ended (crashed, hung past its deadline, or was closed): make a new learner. */
 export class LearnerStoppedError extends Error {
   override readonly name = 'LearnerStoppedError';

@@ -23,7 +23,6 @@ export {
   type DataReason,
   LearnerStoppedError,
   ModelError,
-  VolumeFullError,
 } from './errors.ts';
 export { createLearner } from './learner.ts';
 export { type FetchLike, loadData, type SourceContext } from './source.ts';

@@ -1,6 +1,5 @@
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import type { Logger } from 'pino';
+import { type Disk, readIfThere, realDisk, replaceFile } from '../disk/index.ts';
 import { wordsOf } from './codec.ts';
 import { decodeSignedCharter, encodeSignedCharter, type SignedCharter } from './signed-charter.ts';
 
@@ -12,38 +11,19 @@ export interface CharterStore {
   save(signed: SignedCharter): Promise<void>;
 }
 
-/** A store in one file: written beside it, synced, renamed over it. One process at a time. */
-export function fileCharterStore(path: string, log?: Logger): CharterStore {
+/** A store in one file. One process at a time. */
+export function fileCharterStore(path: string, log?: Logger, disk: Disk = realDisk): CharterStore {
   return {
     async load() {
-      let bytes: Uint8Array;
       try {
-        bytes = await readFile(path);
+        const bytes = await readIfThere(disk, path);
+        return bytes && decodeSignedCharter(bytes);
       } catch (error) {
-        if (!isMissing(error))
-          log?.warn({ path, reason: wordsOf(error) }, 'stored charter cannot be read, going on without it');
-        return undefined;
-      }
-      try {
-        return decodeSignedCharter(bytes);
-      } catch (error) {
-        log?.warn({ path, reason: wordsOf(error) }, 'stored charter is damaged, going on without it');
+        log?.warn({ path, reason: wordsOf(error) }, 'stored charter cannot be read, going on without it');
         return undefined;
       }
     },
-    async save(signed) {
-      await mkdir(dirname(path), { recursive: true });
-      const beside = `${path}.new`;
-      const file = await open(beside, 'w', 0o600);
-      try {
-        await file.writeFile(encodeSignedCharter(signed));
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(beside, path);
-      await syncFolder(dirname(path));
-    },
+    save: (signed) => replaceFile(disk, path, encodeSignedCharter(signed)),
   };
 }
 
@@ -56,18 +36,4 @@ export function memoryCharterStore(initial?: SignedCharter): CharterStore {
       kept = signed;
     },
   };
-}
-
-/** Without it the rename itself may be lost at a power cut. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }

@@ -1,8 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { type Disk, realDisk, replaceFile } from '../disk/index.ts';
 import { decodeChecked, encode, TrustFormatError } from './codec.ts';
-import { type Disk, errorCode, realDisk } from './disk.ts';
 import { type SignedVote, signedVoteSchema, verifyVote } from './vote.ts';
 
 export const MAX_EVIDENCE_BYTES = 4 * 1024;
@@ -89,15 +89,8 @@ export class EvidenceStore {
     if (this.#kept.has(id) || this.#kept.size >= MAX_KEPT) return false;
     this.#kept.set(id, evidence);
     try {
-      const file = await this.#fs.open(join(this.#dir, `${id}-${randomUUID()}.evidence`), 'wx');
-      try {
-        await file.writeFile(encodeEvidence(evidence));
-        await file.sync();
-      } finally {
-        await file.close();
-      }
+      await replaceFile(this.#fs, join(this.#dir, `${id}.evidence`), encodeEvidence(evidence));
     } catch (error) {
-      if (errorCode(error) === 'EEXIST') return false;
       this.#kept.delete(id);
       throw error;
     }

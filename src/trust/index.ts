@@ -5,7 +5,6 @@ export * from './certificate.ts';
 export * from './certifier.ts';
 export * from './certifier-parts.ts';
 export { TrustFormatError } from './codec.ts';
-export { type Disk, type DiskFile, realDisk } from './disk.ts';
 export * from './evidence.ts';
 export * from './messages.ts';
 export * from './proposer-order.ts';

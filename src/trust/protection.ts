@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { type Disk, errorCode, realDisk, syncFolder, writeSynced } from '../disk/index.ts';
 import { ageSchema, nameSchema, publicKeySchema, versionSchema } from './codec.ts';
-import { type Disk, errorCode, realDisk } from './disk.ts';
 
 /** What somebody wants a signature for. */
 export interface Intent {
@@ -63,6 +63,9 @@ const stateSchema = z.strictObject({
 });
 type State = z.infer<typeof stateSchema>;
 
+/** What the store needs of a disk: states are never renamed. */
+export type ProtectionDisk = Pick<Disk, 'mkdir' | 'open' | 'readdir' | 'readFile' | 'unlink'>;
+
 /** How many states before the newest stay on disk. */
 const KEPT = 8;
 
@@ -84,7 +87,7 @@ const KEPT = 8;
  */
 export class ProtectionStore {
   readonly #dir: string;
-  readonly #fs: Disk;
+  readonly #fs: ProtectionDisk;
   readonly #owner: string = randomUUID();
   readonly #publicKey: string;
   #seq = 0;
@@ -92,7 +95,7 @@ export class ProtectionStore {
   #queue: Promise<unknown> = Promise.resolve();
   #taken = false;
 
-  private constructor(dir: string, publicKey: string, fs: Disk) {
+  private constructor(dir: string, publicKey: string, fs: ProtectionDisk) {
     this.#dir = dir;
     this.#publicKey = publicKey;
     this.#fs = fs;
@@ -102,7 +105,11 @@ export class ProtectionStore {
    * Open the store of a key in a folder (made when missing) and take it over from any earlier process.
    * @throws ProtectionCorruptError when the state is damaged or is another key's
    */
-  static async open(dir: string, publicKey: string, options: { readonly fs?: Disk } = {}): Promise<ProtectionStore> {
+  static async open(
+    dir: string,
+    publicKey: string,
+    options: { readonly fs?: ProtectionDisk } = {},
+  ): Promise<ProtectionStore> {
     const store = new ProtectionStore(dir, publicKey, options.fs ?? realDisk);
     await store.#fs.mkdir(dir, { recursive: true });
     await store.#load();
@@ -164,24 +171,13 @@ export class ProtectionStore {
       signed: [...signed.values()],
     } satisfies State);
     try {
-      const file = await this.#fs.open(path, 'wx');
-      try {
-        await file.writeFile(Buffer.from(`${line}\n${checksum(line)}\n`));
-        await file.sync();
-      } finally {
-        await file.close();
-      }
+      await writeSynced(this.#fs, path, [Buffer.from(`${line}\n${checksum(line)}\n`)], 'wx');
     } catch (error) {
       if (errorCode(error) === 'EEXIST') throw this.#lost();
       await this.#fs.unlink(path).catch(() => undefined); // may stay behind: the next state has the next number, a reader skips it
       throw error;
     }
-    const folder = await this.#fs.open(this.#dir, 'r');
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
+    await syncFolder(this.#fs, this.#dir);
     if ((await this.#sequenceNumbers()).at(-1) !== mine) throw this.#lost();
   }
 

@@ -1,9 +1,9 @@
-import { mkdir, readFile, unlink } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
-import { errorCode } from './disk.ts';
+import { errorCode, realDisk, removeIfThere } from '../disk/index.ts';
 import { ProtectionStore } from './protection.ts';
 import { type Signing, signerServer } from './signer-server.ts';
 import { MalformedKeyError, parseStakeKey, StakeKey } from './stake-key.ts';
@@ -125,9 +125,5 @@ async function removeDeadSocket(path: string): Promise<void> {
     });
   });
   if (alive) throw new SocketInUseError(path);
-  try {
-    await unlink(path);
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error;
-  }
+  await removeIfThere(realDisk, path);
 }

@@ -1,6 +1,6 @@
 import path from 'node:path';
+import { namesIn, readIfThere, realDisk, removeIfThere, replaceFile } from '../disk/index.ts';
 import { type Certificate, decodeCertificate, encodeCertificate } from '../trust/index.ts';
-import { listStateFolder, readStateFile, removeStateFile, writeStateFile } from './state-file.ts';
 
 /** Certificates on disk, a file each: `<model uid>/<age>.cert`, the newest few of a model. */
 export class CertificateStore {
@@ -14,12 +14,12 @@ export class CertificateStore {
   /** Opens the folder; files that are no certificates are left out (a torn one was never the only copy in the network). */
   static async open(folder: string, onUnreadable: (file: string, error: unknown) => void): Promise<CertificateStore> {
     const store = new CertificateStore(folder);
-    for (const model of await listStateFolder(folder)) {
-      for (const name of await listStateFolder(path.join(folder, model))) {
+    for (const model of await namesIn(realDisk, folder)) {
+      for (const name of await namesIn(realDisk, path.join(folder, model))) {
         if (!name.endsWith('.cert')) continue;
         const file = path.join(folder, model, name);
         try {
-          const bytes = await readStateFile(file);
+          const bytes = await readIfThere(realDisk, file);
           if (bytes !== undefined) store.#keep(decodeCertificate(bytes));
         } catch (error) {
           onUnreadable(file, error);
@@ -38,8 +38,8 @@ export class CertificateStore {
   async add(certificate: Certificate, keep: number): Promise<void> {
     const kept = this.#keep(certificate);
     const dropped = kept.splice(keep);
-    await writeStateFile(this.#file(certificate), encodeCertificate(certificate));
-    for (const old of dropped) await removeStateFile(this.#file(old));
+    await replaceFile(realDisk, this.#file(certificate), encodeCertificate(certificate));
+    for (const old of dropped) await removeIfThere(realDisk, this.#file(old));
   }
 
   #keep(certificate: Certificate): Certificate[] {

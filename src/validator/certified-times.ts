@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { readStateFile, writeStateFile } from './state-file.ts';
+import { readIfThere, realDisk, replaceFile } from '../disk/index.ts';
 
 const stored = z.record(z.string().max(128), z.int().min(0));
 
@@ -17,7 +17,7 @@ export class CertifiedTimes {
 
   /** Opens the file; one that cannot be read is replaced at the next save, since only a time of day is lost with it. */
   static async open(file: string, onUnreadable: (file: string, error: unknown) => void): Promise<CertifiedTimes> {
-    const bytes = await readStateFile(file);
+    const bytes = await readIfThere(realDisk, file);
     if (bytes === undefined) return new CertifiedTimes(file, new Map());
     try {
       const times = stored.parse(JSON.parse(Buffer.from(bytes).toString()));
@@ -42,7 +42,7 @@ export class CertifiedTimes {
   async keepOnly(versions: ReadonlySet<string>): Promise<void> {
     for (const version of this.#times.keys()) if (!versions.has(version)) this.#times.delete(version);
     const saved = this.#saving.then(() =>
-      writeStateFile(this.#file, Buffer.from(JSON.stringify(Object.fromEntries(this.#times)))),
+      replaceFile(realDisk, this.#file, Buffer.from(JSON.stringify(Object.fromEntries(this.#times)))),
     );
     this.#saving = saved.catch(() => undefined);
     await saved;

@@ -1,4 +1,5 @@
 import { REASONS } from '../api/index.ts';
+import { isVolumeFull } from '../disk/index.ts';
 import type { ProblemReport } from '../overlay/index.ts';
 
 /** What is wrong with this validator, by where it was seen; a later success at the same place clears it. */
@@ -34,7 +35,3 @@ export class Problems {
     }
   }
 }
-
-const isVolumeFull = (error: unknown): error is Error =>
-  error instanceof Error &&
-  (error.name === 'VolumeFullError' || ('code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')));

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { statfs } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Disk, realDisk } from '../chunks/index.ts';
+import { type Disk, realDisk } from '../disk/index.ts';
 
 /** Time, randomness and disk of a validator: the machine's own, or what a test passes in. */
 export interface World {

@@ -14,8 +14,8 @@ import {
   FetchStalledError,
   FormatError,
   Holdings,
-  VolumeFullError,
 } from '../../../src/chunks/index.ts';
+import { VolumeFullError } from '../../../src/disk/index.ts';
 import { fastClock, fill, folder, inProcessNetwork, seeded, version } from './fixtures.ts';
 
 type Answer = (request: Uint8Array) => Promise<Uint8Array>;

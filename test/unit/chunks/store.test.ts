@@ -1,15 +1,8 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import {
-  ChunkStore,
-  cidOf,
-  DAG_CBOR,
-  type Disk,
-  realDisk,
-  VolumeFullError,
-  WrongBytesError,
-} from '../../../src/chunks/index.ts';
+import { ChunkStore, cidOf, DAG_CBOR, WrongBytesError } from '../../../src/chunks/index.ts';
+import { type Disk, realDisk, VolumeFullError } from '../../../src/disk/index.ts';
 import { folder } from './fixtures.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);

@@ -2,9 +2,9 @@ import * as nodeFs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type CheckpointFs, CheckpointStore } from '../../../src/learning/checkpoint.ts';
+import { type Disk, realDisk, VolumeFullError } from '../../../src/disk/index.ts';
+import { CheckpointStore } from '../../../src/learning/checkpoint.ts';
 import type { Snapshot } from '../../../src/learning/contract.ts';
-import { VolumeFullError } from '../../../src/learning/errors.ts';
 
 const at = (age: number): Snapshot => ({
   age,
@@ -68,20 +68,20 @@ describe('a checkpoint store', () => {
   it.each(['ENOSPC', 'EDQUOT'])('says VolumeFull on %s, keeps what was there and leaves no rest', async (code) => {
     const store = new CheckpointStore(directory);
     await store.save(at(1));
-    const full: CheckpointFs = {
-      ...nodeFs,
-      open: (async (file: string, ...rest: [string]) => {
-        const handle = await nodeFs.open(file, ...rest);
-        handle.writeFile = async () => {
+    const full: Disk = {
+      ...realDisk,
+      open: async (file, flags) => {
+        const handle = await realDisk.open(file, flags);
+        const writeFile = async (): Promise<void> => {
           throw Object.assign(new Error('no space'), { code });
         };
-        return handle;
-      }) as CheckpointFs['open'],
+        return { writeFile, sync: () => handle.sync(), close: () => handle.close() };
+      },
     };
     const failing = new CheckpointStore(directory, { fs: full });
     const problem = await failing.save(at(2)).catch((error: unknown) => error);
     expect(problem).toBeInstanceOf(VolumeFullError);
-    expect((problem as VolumeFullError).message).toContain('Set a larger storage.size');
+    expect((problem as VolumeFullError).message).toContain('raise spec.storage.size');
     expect(await files()).toEqual(['checkpoint-000000000001']);
     // A later save, when there is room, works.
     await store.save(at(3));

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
-import type { Disk, DiskFile } from '../../../src/trust/index.ts';
+import type { DiskFile } from '../../../src/disk/index.ts';
+import type { ProtectionDisk } from '../../../src/trust/index.ts';
 
 /** The machine lost power: nothing after this happens. */
 export class PowerLossError extends Error {}
@@ -18,7 +19,7 @@ interface File {
  * One folder on a disk with a cache, that loses power at a chosen step. What was not synced is then there, in part, as zeros or not
  * at all, as `random` decides. Every call is one step and may be delayed by `turn`, so that a test can interleave two users.
  */
-export class CrashingDisk implements Disk {
+export class CrashingDisk implements ProtectionDisk {
   readonly #files = new Map<string, File>();
   readonly #random: () => number;
   readonly #turn: (what: string) => Promise<unknown>;
@@ -70,7 +71,7 @@ export class CrashingDisk implements Disk {
     file.unlinked = true;
   }
 
-  async open(path: string, flags: 'r' | 'wx'): Promise<DiskFile> {
+  async open(path: string, flags: 'r' | 'w' | 'wx'): Promise<DiskFile> {
     await this.#step(`open ${flags}`);
     if (flags === 'r')
       return { writeFile: async () => undefined, sync: () => this.#syncFolder(), close: async () => undefined };

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  type Disk,
   DoubleVoteError,
   type Intent,
   ProtectionCorruptError,
+  type ProtectionDisk,
   ProtectionStore,
   ProtectionTakenError,
 } from '../../../src/trust/index.ts';
@@ -53,7 +53,10 @@ class Gate {
 }
 
 /** A disk as one of its users sees it, who can be held up before making a file or writing to it. */
-function gated(disk: Disk, gates: { readonly beforeCreate?: Gate; readonly beforeWrite?: Gate }): Disk {
+function gated(
+  disk: ProtectionDisk,
+  gates: { readonly beforeCreate?: Gate; readonly beforeWrite?: Gate },
+): ProtectionDisk {
   return {
     mkdir: (path, options) => disk.mkdir(path, options),
     readdir: (path) => disk.readdir(path),
@@ -152,7 +155,7 @@ describe('slashing protection', () => {
   it('gives no signature when the disk is full, and goes on when it is not', async () => {
     let full = false;
     const disk = new CrashingDisk(seeded(1));
-    const fs: Disk = {
+    const fs: ProtectionDisk = {
       ...gated(disk, {}),
       open: async (path, flags) => {
         const file = await disk.open(path, flags);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Disk, realDisk } from '../../../src/chunks/index.ts';
+import { type Disk, realDisk } from '../../../src/disk/index.ts';
 import type { CharterModel, Member } from '../../../src/overlay/index.ts';
 import { digits, eventually, Flock } from './flock.ts';
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { VolumeFullError } from '../../../src/chunks/index.ts';
+import { VolumeFullError } from '../../../src/disk/index.ts';
 import { Problems } from '../../../src/validator/problems.ts';
 
 const full = Object.assign(new Error('no space left'), { code: 'ENOSPC' });
