@@ -46,6 +46,9 @@ export function createHttp(parts: HttpParts): FastifyInstance {
     const { statusCode = 500 } = error;
     return reply.code(statusCode).send({ error: error.message });
   });
+  // A body is JSON whatever it is called, as TensorFlow Serving has it: `curl -d` names it a form.
+  http.removeAllContentTypeParsers();
+  http.addContentTypeParser('*', { parseAs: 'string' }, http.getDefaultJsonParser('error', 'error'));
   http.get('/healthz', async () => 'ok\n');
   http.get('/readyz', async (_request, reply) => {
     const why = parts.notReady();

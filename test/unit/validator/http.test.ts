@@ -41,6 +41,15 @@ describe('serving, as TensorFlow Serving does', () => {
     });
   });
 
+  it.each([{}, { 'content-type': 'application/x-www-form-urlencoded' }])(
+    'takes JSON whatever it is called: %o',
+    async (headers) => {
+      const payload = '{"instances": [[1]]}';
+      const answer = await http().http.inject({ method: 'POST', url: '/v1/models/digits:predict', headers, payload });
+      expect(answer.json()).toEqual({ predictions: [[0.25, 0.75]] });
+    },
+  );
+
   it('tells the version that answers and whether it is available', async () => {
     const status = (await http().get('/v1/models/digits')).json();
     expect(status.model_version_status).toEqual([
