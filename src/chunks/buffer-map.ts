@@ -1,7 +1,7 @@
 import type { CID } from 'multiformats/cid';
 import { z } from 'zod';
-import { bytesSchema, cidSchema, decodeChecked, encode } from './codec.ts';
-import { FormatError } from './errors.ts';
+import { bytesUpTo, decodeChecked, encode, MalformedError } from '../codec/index.ts';
+import { cidSchema } from './cid.ts';
 import { MAX_CHUNKS } from './manifest.ts';
 
 /**
@@ -35,15 +35,15 @@ export class BufferMap {
     return map;
   }
 
-  /** From bits off the wire. Throws FormatError when their number is wrong or a bit beyond the end is set. */
+  /** From bits off the wire. Throws MalformedError when their number is wrong or a bit beyond the end is set. */
   static fromBits(length: number, bits: Uint8Array): BufferMap {
     if (!Number.isInteger(length) || length < 0 || length > MAX_CHUNKS)
-      throw new FormatError('a buffer map', `length ${length} is not within 0..${MAX_CHUNKS}`);
+      throw new MalformedError('a buffer map', `length ${length} is not within 0..${MAX_CHUNKS}`);
     if (bits.length !== byteLength(length))
-      throw new FormatError('a buffer map', `${bits.length} bytes of bits for ${length} chunks`);
+      throw new MalformedError('a buffer map', `${bits.length} bytes of bits for ${length} chunks`);
     const last = bits.at(-1);
     if (last !== undefined && length % 8 !== 0 && last >> (length % 8) !== 0)
-      throw new FormatError('a buffer map', 'bits beyond its end are set');
+      throw new MalformedError('a buffer map', 'bits beyond its end are set');
     return new BufferMap(length, bits.slice());
   }
 
@@ -142,7 +142,13 @@ const indexes = z
 
 const mapMessageSchema = z.discriminatedUnion('kind', [
   z
-    .strictObject({ v: z.literal(1), kind: z.literal('full'), version: cidSchema, length, bits: bytesSchema })
+    .strictObject({
+      v: z.literal(1),
+      kind: z.literal('full'),
+      version: cidSchema,
+      length,
+      bits: bytesUpTo(MAX_CHUNKS / 8),
+    })
     .readonly(),
   z
     .strictObject({
@@ -175,21 +181,21 @@ export function encodeMapMessage(message: MapMessage): Uint8Array {
   return encode(message);
 }
 
-/** Throws FormatError. */
+/** Throws MalformedError. */
 export function decodeMapMessage(bytes: Uint8Array): MapMessage {
-  return decodeChecked('a buffer map message', mapMessageSchema, bytes, MAX_MAP_MESSAGE_BYTES);
+  return decodeChecked(bytes, mapMessageSchema, { what: 'a buffer map message', maxBytes: MAX_MAP_MESSAGE_BYTES });
 }
 
 /**
  * The sender's map after a message. A delta for a map that is not known starts from nothing held: it can only understate.
- * @throws FormatError when the message does not fit the version's number of chunks
+ * @throws MalformedError when the message does not fit the version's number of chunks
  */
 export function applyMapMessage(known: BufferMap | undefined, message: MapMessage): BufferMap {
   if (message.kind === 'full') return BufferMap.fromBits(message.length, message.bits);
   const map = known?.length === message.length ? known.clone() : BufferMap.empty(message.length);
   for (const index of [...message.have, ...message.lost])
     if (index >= message.length)
-      throw new FormatError('a buffer map delta', `chunk ${index} of ${message.length} does not exist`);
+      throw new MalformedError('a buffer map delta', `chunk ${index} of ${message.length} does not exist`);
   for (const index of message.have) map.set(index);
   for (const index of message.lost) map.clear(index);
   return map;

@@ -1,9 +1,8 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { CID } from 'multiformats/cid';
 import { z } from 'zod';
-import { matches } from './cid.ts';
-import { bytesSchema, cidSchema, decodeChecked, encode } from './codec.ts';
-import { FormatError } from './errors.ts';
+import { bytesUpTo, decodeChecked, encode, MalformedError } from '../codec/index.ts';
+import { cidSchema, matches } from './cid.ts';
 import type { ChunkNetwork } from './exchange.ts';
 import type { ChunkStore } from './store.ts';
 
@@ -12,7 +11,10 @@ export const CHALLENGE_PROTOCOL = '/murmuration/challenge/1.0.0';
 export const NONCE_BYTES = 32;
 const MAX_CHALLENGE_BYTES = 256;
 
-const nonceSchema = bytesSchema.refine((bytes) => bytes.byteLength === NONCE_BYTES, `must be ${NONCE_BYTES} bytes`);
+const nonceSchema = bytesUpTo(NONCE_BYTES).refine(
+  (bytes) => bytes.byteLength === NONCE_BYTES,
+  `must be ${NONCE_BYTES} bytes`,
+);
 const requestSchema = z.strictObject({ v: z.literal(1), nonce: nonceSchema, cid: cidSchema }).readonly();
 const replySchema = z.discriminatedUnion('kind', [
   z.strictObject({ v: z.literal(1), kind: z.literal('proof'), proof: nonceSchema }).readonly(),
@@ -60,12 +62,12 @@ export async function challenge(question: ChallengeQuestion): Promise<ChallengeO
     return 'no-answer'; // the network's error is the overlay's to log; what counts here is that no proof came
   }
   try {
-    const reply = decodeChecked('a challenge reply', replySchema, answer, MAX_CHALLENGE_BYTES);
+    const reply = decodeChecked(answer, replySchema, { what: 'a challenge reply', maxBytes: MAX_CHALLENGE_BYTES });
     return reply.kind === 'proof' && timingSafeEqual(reply.proof, challengeProof(nonce, peer, bytes))
       ? 'passed'
       : 'failed';
   } catch (error) {
-    if (error instanceof FormatError) return 'failed';
+    if (error instanceof MalformedError) return 'failed';
     throw error;
   }
 }
@@ -80,9 +82,12 @@ export class ChallengeResponder {
     this.#self = self;
   }
 
-  /** Throws FormatError when the question is malformed. */
+  /** Throws MalformedError when the question is malformed. */
   async answer(requestBytes: Uint8Array): Promise<Uint8Array> {
-    const { nonce, cid } = decodeChecked('a challenge', requestSchema, requestBytes, MAX_CHALLENGE_BYTES);
+    const { nonce, cid } = decodeChecked(requestBytes, requestSchema, {
+      what: 'a challenge',
+      maxBytes: MAX_CHALLENGE_BYTES,
+    });
     const bytes = await this.#store.get(cid);
     return bytes === undefined
       ? encode({ v: 1, kind: 'not-here' })

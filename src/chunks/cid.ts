@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { CID } from 'multiformats/cid';
 import * as digest from 'multiformats/hashes/digest';
+import { z } from 'zod';
 
 /** Multicodec of a chunk: bytes that mean nothing by themselves. */
 export const RAW = 0x55;
@@ -29,6 +30,12 @@ export function isBlockCid(cid: CID): boolean {
     cid.multihash.digest.length === 32
   );
 }
+
+/** A link to a block, as DAG-CBOR carries it. */
+export const cidSchema = z.custom<CID>((value) => {
+  const cid = CID.asCID(value);
+  return cid !== null && isBlockCid(cid);
+}, 'must be a CID: version 1, raw or dag-cbor, sha2-256');
 
 /** Parse the text of a block's CID; `undefined` when it is not one, or not in its canonical (base32) text form. */
 export function parseBlockCid(text: string): CID | undefined {

@@ -8,16 +8,6 @@ export class WrongBytesError extends Error {
   }
 }
 
-/** Bytes from a peer or a disk that are not what the format says: too long, not DAG-CBOR, a wrong shape, a broken rule. */
-export class FormatError extends Error {
-  override readonly name = 'FormatError';
-  readonly code = 'Format';
-
-  constructor(what: string, why: string, options?: ErrorOptions) {
-    super(`${what} could not be read: ${why}`, options);
-  }
-}
-
 /** A fetch ended without all its blocks: nobody who can be reached serves them. */
 export class FetchStalledError extends Error {
   override readonly name = 'FetchStalledError';

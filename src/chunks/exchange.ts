@@ -1,7 +1,8 @@
 import type { CID } from 'multiformats/cid';
 import { z } from 'zod';
+import { bytesUpTo, decodeChecked, encode } from '../codec/index.ts';
 import { BufferMap } from './buffer-map.ts';
-import { bytesSchema, cidSchema, decodeChecked, encode } from './codec.ts';
+import { cidSchema } from './cid.ts';
 import { MAX_CHUNKS, MAX_MANIFEST_BYTES } from './manifest.ts';
 
 /** One request and one reply a stream, each one DAG-CBOR frame. Manifests and chunks are served alike, by their CID. */
@@ -39,7 +40,7 @@ const replySchema = z
   .strictObject({
     v: z.literal(1),
     blocks: z
-      .array(z.strictObject({ cid: cidSchema, bytes: bytesSchema }).readonly())
+      .array(z.strictObject({ cid: cidSchema, bytes: bytesUpTo(MAX_REPLY_BYTES) }).readonly())
       .max(MAX_WANT)
       .readonly(),
     refused: z
@@ -52,7 +53,7 @@ const replySchema = z
       .readonly(),
     /** What the answerer holds of the version; absent when it does not follow it. */
     map: z
-      .strictObject({ length: z.number().int().min(0).max(MAX_CHUNKS), bits: bytesSchema })
+      .strictObject({ length: z.number().int().min(0).max(MAX_CHUNKS), bits: bytesUpTo(MAX_CHUNKS / 8) })
       .readonly()
       .optional(),
   })
@@ -77,9 +78,9 @@ export function encodeRequest(version: CID, want: readonly CID[]): Uint8Array {
   return encode({ v: 1, version, want });
 }
 
-/** Throws FormatError. */
+/** Throws MalformedError. */
 export function decodeRequest(bytes: Uint8Array): ChunkRequest {
-  return decodeChecked('a chunk request', requestSchema, bytes, MAX_REQUEST_BYTES);
+  return decodeChecked(bytes, requestSchema, { what: 'a chunk request', maxBytes: MAX_REQUEST_BYTES });
 }
 
 export function encodeReply(reply: ChunkReply): Uint8Array {
@@ -94,8 +95,11 @@ export function encodeReply(reply: ChunkReply): Uint8Array {
   return encode(wire);
 }
 
-/** Throws FormatError. The blocks are not yet held against their CIDs: the store does that. */
+/** Throws MalformedError. The blocks are not yet held against their CIDs: the store does that. */
 export function decodeReply(bytes: Uint8Array): ChunkReply {
-  const { blocks, refused, map } = decodeChecked('a chunk reply', replySchema, bytes, MAX_REPLY_BYTES);
+  const { blocks, refused, map } = decodeChecked(bytes, replySchema, {
+    what: 'a chunk reply',
+    maxBytes: MAX_REPLY_BYTES,
+  });
   return { blocks, refused, map: map === undefined ? undefined : BufferMap.fromBits(map.length, map.bits) };
 }

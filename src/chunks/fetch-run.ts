@@ -1,7 +1,8 @@
 import type { CID } from 'multiformats/cid';
+import { MalformedError } from '../codec/index.ts';
 import { matches } from './cid.ts';
 import type { Clock } from './clock.ts';
-import { FetchStalledError, FormatError, WrongBytesError } from './errors.ts';
+import { FetchStalledError, WrongBytesError } from './errors.ts';
 import {
   CHUNKS_PROTOCOL,
   type ChunkNetwork,
@@ -223,9 +224,9 @@ export class FetchRun {
       reply = decodeReply(answer);
       for (const { cid } of [...reply.blocks, ...reply.refused])
         if (!asked.has(cid.toString()))
-          throw new FormatError('a chunk reply', `it answers ${cid.toString()}, which was not asked for`);
+          throw new MalformedError('a chunk reply', `it answers ${cid.toString()}, which was not asked for`);
     } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
+      if (!(error instanceof MalformedError)) throw error;
       this.#drop(peer, 'malformed', error.message);
       return;
     }

@@ -1,8 +1,8 @@
 import type { CID } from 'multiformats/cid';
+import { MalformedError } from '../codec/index.ts';
 import type { BufferMap } from './buffer-map.ts';
 import { DAG_CBOR } from './cid.ts';
 import { type Clock, realClock } from './clock.ts';
-import { FormatError } from './errors.ts';
 import type { ChunkNetwork } from './exchange.ts';
 import { FetchRun } from './fetch-run.ts';
 import { decodeManifest, type Manifest } from './manifest.ts';
@@ -89,12 +89,12 @@ export class ChunkFetcher {
 
   /**
    * Get a version's manifest and chunks into the store.
-   * @throws FetchStalledError when nobody serves what is missing, VolumeFullError, FormatError when the version's manifest is no
+   * @throws FetchStalledError when nobody serves what is missing, VolumeFullError, MalformedError when the version's manifest is no
    * manifest, or the signal's reason
    */
   async fetch(manifestCid: CID, request: FetchRequest): Promise<FetchResult> {
     if (manifestCid.code !== DAG_CBOR)
-      throw new FormatError(`version ${manifestCid.toString()}`, 'its CID is not that of a manifest (dag-cbor)');
+      throw new MalformedError(`version ${manifestCid.toString()}`, 'its CID is not that of a manifest (dag-cbor)');
     const manifest = await this.manifest(manifestCid, request);
     const indexes = request.chunks === 'all' ? manifest.chunks.keys() : request.chunks;
     const wanted = new Map<string, { readonly cid: CID; readonly indexes: number[] }>();
@@ -126,7 +126,7 @@ export class ChunkFetcher {
       await this.#run(manifestCid, [{ cid: manifestCid, indexes: [] }], request).finish();
     const block = await this.#options.store.get(manifestCid);
     if (block === undefined)
-      throw new FormatError(`version ${manifestCid.toString()}`, 'its manifest was lost from the disk just now');
+      throw new MalformedError(`version ${manifestCid.toString()}`, 'its manifest was lost from the disk just now');
     return decodeManifest(block);
   }
 

@@ -1,7 +1,7 @@
 import type { CID } from 'multiformats/cid';
 import { z } from 'zod';
-import { cidOf, DAG_CBOR, RAW } from './cid.ts';
-import { cidSchema, decodeChecked, encode } from './codec.ts';
+import { decodeChecked, encode } from '../codec/index.ts';
+import { cidOf, cidSchema, DAG_CBOR, RAW } from './cid.ts';
 
 /** Largest manifest block, bytes. A manifest of {@link MAX_CHUNKS} chunks is about 2.7 MiB. */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
@@ -72,16 +72,16 @@ export interface TensorData {
   readonly data: Float32Array;
 }
 
-/** The block of a manifest. Throws FormatError when the manifest breaks a rule: an invalid one is never sent. */
+/** The block of a manifest. Throws MalformedError when the manifest breaks a rule: an invalid one is never sent. */
 export function encodeManifest(manifest: Manifest): Uint8Array {
   const block = encode(manifest);
   decodeManifest(block);
   return block;
 }
 
-/** Read a manifest block from anywhere. Every limit and every sum is checked. Throws FormatError. */
+/** Read a manifest block from anywhere. Every limit and every sum is checked. Throws MalformedError. */
 export function decodeManifest(block: Uint8Array): Manifest {
-  return decodeChecked('a manifest', manifestSchema, block, MAX_MANIFEST_BYTES);
+  return decodeChecked(block, manifestSchema, { what: 'a manifest', maxBytes: MAX_MANIFEST_BYTES });
 }
 
 /** The version's name: CID of its manifest block. */

@@ -31,7 +31,7 @@ export class ChunkServer {
 
   /**
    * The reply to one request of a peer.
-   * @throws FormatError when the request is malformed: the peer misbehaves and the stream is to be closed
+   * @throws MalformedError when the request is malformed: the peer misbehaves and the stream is to be closed
    */
   async answer(requestBytes: Uint8Array, from: string): Promise<Uint8Array> {
     const request = decodeRequest(requestBytes);

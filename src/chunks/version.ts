@@ -38,7 +38,7 @@ export interface BuiltVersion {
   readonly chunks: readonly Block[];
 }
 
-/** Cut weights into chunks and name them. The same weights give the same CIDs on every machine. Throws FormatError over a limit. */
+/** Cut weights into chunks and name them. The same weights give the same CIDs on every machine. Throws MalformedError over a limit. */
 export function buildVersion(input: VersionInput): BuiltVersion {
   for (const { name, shape, data } of input.tensors)
     if (elements(shape) !== data.length)

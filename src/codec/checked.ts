@@ -2,6 +2,9 @@ import * as dagCbor from '@ipld/dag-cbor';
 import { z } from 'zod';
 import { MalformedError } from './malformed.ts';
 
+/** Multicodec of DAG-CBOR. */
+export const DAG_CBOR = dagCbor.code;
+
 /** Of what there may be how much. `what` names it in errors (`a manifest`). */
 export interface Limit {
   readonly what: string;

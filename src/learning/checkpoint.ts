@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { decode, encode } from '@ipld/dag-cbor';
 import { z } from 'zod';
+import { decodeChecked, encode } from '../codec/index.ts';
 import { type Disk, namesIn, realDisk, removeIfThere, replaceFile } from '../disk/index.ts';
 import { packFloat32, unpackFloat32 } from './compression.ts';
 import type { LearnerLog, Snapshot } from './contract.ts';
@@ -97,7 +97,7 @@ function read(bytes: Uint8Array): Snapshot {
   const body = bytes.subarray(DIGEST_BYTES);
   const isWhole = bytes.length > DIGEST_BYTES && Buffer.compare(bytes.subarray(0, DIGEST_BYTES), digestOf(body)) === 0;
   if (!isWhole) throw new Error('its digest does not match: it was torn or changed');
-  const { age, tensors } = stored.parse(decode(body));
+  const { age, tensors } = decodeChecked(body, stored, { what: 'a checkpoint', maxBytes: MAX_BYTES });
   return {
     age,
     tensors: tensors.map(({ name, shape, data }) => {

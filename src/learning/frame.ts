@@ -1,5 +1,5 @@
-import { decode, encode } from '@ipld/dag-cbor';
 import { z } from 'zod';
+import { decodeChecked, encode, MalformedError } from '../codec/index.ts';
 import { type Codec, packFloat32, packInt8, unpackFloat32, unpackInt8 } from './compression.ts';
 import { allFinite, describe, type Layout, sameTensor } from './layout.ts';
 import type { AgedWeights } from './strategy.ts';
@@ -55,20 +55,13 @@ export function encodeFrame(model: string, weights: AgedWeights, layout: Layout,
 
 /** Checks hostile bytes against the model they should be of: size, form, names, shapes, lengths, finite values. */
 export function decodeFrame(bytes: Uint8Array, model: string, layout: Layout): Decoded {
-  const limit = maxFrameBytes(layout);
-  if (bytes.length > limit) return refuse(`the frame has ${bytes.length} bytes, this model's have at most ${limit}`);
-  let value: unknown;
+  let frame: Frame;
   try {
-    value = decode(bytes);
+    frame = decodeChecked(bytes, frameShape, { what: 'the frame', maxBytes: maxFrameBytes(layout) });
   } catch (error) {
-    return refuse(`the frame is not DAG-CBOR: ${error instanceof Error ? error.message.slice(0, 100) : 'unreadable'}`);
+    if (error instanceof MalformedError) return refuse(error.message);
+    throw error;
   }
-  const checked = frameShape.safeParse(value);
-  if (!checked.success) {
-    const issue = checked.error.issues[0];
-    return refuse(`the frame has a wrong form at ${issue?.path.join('.') || 'its root'}: ${issue?.message}`);
-  }
-  const frame = checked.data;
   if (frame.model !== model) return refuse(`the frame is of model ${frame.model}, expected ${model}`);
   if (frame.tensors.length !== layout.slots.length) {
     return refuse(`the frame has ${frame.tensors.length} tensors, this model has ${layout.slots.length}`);

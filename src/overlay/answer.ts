@@ -1,11 +1,11 @@
 import type { Connection, Stream, StreamHandler } from '@libp2p/interface';
 import type { Logger } from 'pino';
-import { wordsOf } from './codec.ts';
 import { deadline } from './deadline.ts';
 import { FrameTooLargeError, readFrame, writeFrame } from './frame.ts';
 import { encodeReply, type Reply } from './reply.ts';
 import { Refusal } from './request-error.ts';
 import type { HandleOptions, Interaction } from './types.ts';
+import { wordsOf } from './words.ts';
 
 const defaultMaxConcurrentPerPeer = 16;
 

@@ -1,10 +1,10 @@
 import type { Connection, Stream } from '@libp2p/interface';
-import { wordsOf } from './codec.ts';
 import { deadline } from './deadline.ts';
 import { FrameTooLargeError, readFrame, writeFrame } from './frame.ts';
 import { decodeReply, maxRefusalBytes, type Reply, replyOverheadBytes } from './reply.ts';
 import { RequestError } from './request-error.ts';
 import type { Interaction, RequestOptions } from './types.ts';
+import { wordsOf } from './words.ts';
 
 /** One question to one peer. */
 export interface Question {

@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
 import type { Charter } from './charter.ts';
 import type { CharterStore } from './charter-store.ts';
-import { wordsOf } from './codec.ts';
 import { type Head, replaces } from './hello.ts';
 import { cidOf, openCharter, type SignedCharter } from './signed-charter.ts';
+import { wordsOf } from './words.ts';
 
 /** The charter that a peer obeys. */
 export interface Obeyed {

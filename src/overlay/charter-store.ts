@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { type Disk, readIfThere, realDisk, replaceFile } from '../disk/index.ts';
-import { wordsOf } from './codec.ts';
 import { decodeSignedCharter, encodeSignedCharter, type SignedCharter } from './signed-charter.ts';
+import { wordsOf } from './words.ts';
 
 /** Where a peer keeps the last charter that it adopted. */
 export interface CharterStore {

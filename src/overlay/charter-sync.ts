@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import { wordsOf } from './codec.ts';
 import { type Head, replaces } from './hello.ts';
+import { wordsOf } from './words.ts';
 
 /** So many peers are asked for one charter at a time: one that stalls must not keep a removal back. */
 const maxPulls = 3;

@@ -1,7 +1,7 @@
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface';
 import { encode } from 'it-length-prefixed';
 import { Uint8ArrayList } from 'uint8arraylist';
-import { plain } from './codec.ts';
+import { plain } from '../codec/index.ts';
 
 /** When thrown, the other side announced a frame over the limit; nothing of it was kept. */
 export class FrameTooLargeError extends Error {

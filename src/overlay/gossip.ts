@@ -1,11 +1,12 @@
 import { type GossipSub, type Message, TopicValidatorResult } from '@libp2p/gossipsub';
 import type { PeerId } from '@libp2p/interface';
 import type { Logger } from 'pino';
+import { plain } from '../codec/index.ts';
 import type { Member } from './charter.ts';
-import { plain, wordsOf } from './codec.ts';
 import { maxGossipBytes } from './limits.ts';
 import { decodeReport } from './messages.ts';
 import type { Interaction, Topic } from './types.ts';
+import { wordsOf } from './words.ts';
 
 export const topics: readonly Topic[] = ['reports', 'maps', 'votes'];
 

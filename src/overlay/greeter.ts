@@ -1,11 +1,11 @@
 import type { Connection } from '@libp2p/interface';
 import type { Logger } from 'pino';
 import { ask } from './ask.ts';
-import { wordsOf } from './codec.ts';
 import { decodeHello, encodeHello, type Head, type Hello, mismatch, replaces, wireVersions } from './hello.ts';
 import { clockSkewWarningMs, helloTimeoutMs, maxHelloBytes } from './limits.ts';
 import { Refusal } from './request-error.ts';
 import type { Interaction } from './types.ts';
+import { wordsOf } from './words.ts';
 
 export const helloProtocol = '/murmuration/hello/1.0.0';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { decodeChecked, encodeChecked } from './codec.ts';
+import { decodeChecked, encodeChecked } from '../codec/index.ts';
 import { maxHelloBytes } from './limits.ts';
 import { cidText, count } from './shapes.ts';
 
@@ -32,7 +32,7 @@ export function encodeHello(hello: Hello): Uint8Array {
   return encodeChecked(hello, shape, limit);
 }
 
-/** @throws MalformedMessageError */
+/** @throws MalformedError */
 export function decodeHello(bytes: Uint8Array): Hello {
   return decodeChecked(bytes, shape, limit);
 }

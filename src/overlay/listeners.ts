@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { wordsOf } from './codec.ts';
+import { wordsOf } from './words.ts';
 
 /** Functions to be told of one kind of event. One that throws is logged and does not keep the others from hearing. */
 export class Listeners<A extends readonly unknown[]> {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { decodeChecked, encodeChecked, MalformedMessageError } from './codec.ts';
+import { bytesUpTo, decodeChecked, encodeChecked } from '../codec/index.ts';
 import { maxGossipBytes } from './limits.ts';
-import { bytesUpTo, cidText, count, nameText, peerIdText, uidText } from './shapes.ts';
+import { cidText, count, nameText, peerIdText, uidText } from './shapes.ts';
 
 /** What a validator has certified of a model. */
 export interface CertifiedReport {
@@ -125,14 +125,12 @@ const report = z.object({
 // One byte less than the limit of gossip: a report that decodes can always be published.
 const limit = { what: 'report', maxBytes: maxGossipBytes - 1 } as const;
 
-/** @throws MalformedMessageError when a field is out of range, a list too long or the whole 16 KiB or more. */
+/** @throws MalformedError when a field is out of range, a list too long or the whole 16 KiB or more. */
 export function encodeReport(value: Report): Uint8Array {
   return encodeChecked(value, report, limit);
 }
 
-/** @throws MalformedMessageError */
+/** @throws MalformedError */
 export function decodeReport(bytes: Uint8Array): Report {
   return decodeChecked(bytes, report, limit);
 }
-
-export { MalformedMessageError };

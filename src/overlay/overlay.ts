@@ -3,7 +3,6 @@ import { ask } from './ask.ts';
 import type { Charter } from './charter.ts';
 import { CharterKeeper, type Obeyed } from './charter-keeper.ts';
 import { CharterSync } from './charter-sync.ts';
-import { wordsOf } from './codec.ts';
 import { Gossip, topicName, topics } from './gossip.ts';
 import { Greeter, helloProtocol } from './greeter.ts';
 import { parseIdentity } from './identity.ts';
@@ -26,6 +25,7 @@ import type {
   RequestOptions,
   Topic,
 } from './types.ts';
+import { wordsOf } from './words.ts';
 
 const second = 1000;
 

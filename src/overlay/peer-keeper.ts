@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Member } from './charter.ts';
-import { wordsOf } from './codec.ts';
 import { backoffMs, type DialState, planDials, rankNeighbours, secondDialerDelayMs } from './neighbours.ts';
+import { wordsOf } from './words.ts';
 
 /** What the keeper needs. */
 export interface PeerKeeperInit {

@@ -1,9 +1,9 @@
 import type { Connection } from '@libp2p/interface';
 import type { Logger } from 'pino';
 import { maxStreams, serve } from './answer.ts';
-import { wordsOf } from './codec.ts';
 import type { OverlayNode } from './node.ts';
 import type { HandleOptions, Interaction } from './types.ts';
+import { wordsOf } from './words.ts';
 
 /** Our side of a protocol may have so many questions to one peer open at a time. */
 const maxQuestionsPerPeer = 256;

@@ -3,8 +3,8 @@ import { CID } from 'multiformats/cid';
 import * as raw from 'multiformats/codecs/raw';
 import { sha256 } from 'multiformats/hashes/sha2';
 import type { Logger } from 'pino';
-import { wordsOf } from './codec.ts';
 import { providerValidityMs } from './node.ts';
+import { wordsOf } from './words.ts';
 
 const second = 1000;
 

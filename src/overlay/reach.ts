@@ -3,10 +3,10 @@ import { peerIdFromString } from '@libp2p/peer-id';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import type { Logger } from 'pino';
 import type { Member } from './charter.ts';
-import { wordsOf } from './codec.ts';
 import type { Greeter } from './greeter.ts';
 import { type Membership, peerOf } from './membership.ts';
 import type { OverlayNode } from './node.ts';
+import { wordsOf } from './words.ts';
 
 export interface ReachInit {
   readonly self: string;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { decodeChecked, encodeChecked } from './codec.ts';
+import { decodeChecked, encodeChecked } from '../codec/index.ts';
 
 /**
  * A reply frame: one byte that says which kind, then the handler's bytes (`ok`) or DAG-CBOR `{code, message}`.
@@ -34,7 +34,7 @@ export function encodeReply(reply: Reply): Uint8Array {
   }
 }
 
-/** @throws MalformedMessageError */
+/** @throws MalformedError */
 export function decodeReply(frame: Uint8Array): Reply {
   const body = frame.subarray(1);
   if (frame[0] === okByte) return { kind: 'ok', bytes: body };

@@ -28,13 +28,6 @@ export const addressText = z
   .max(256)
   .refine((text) => parses(() => multiaddr(text)), 'is no multiaddr');
 
-/** Bytes: a view, whatever Buffer subclass it was. */
-export const bytesUpTo = (max: number) =>
-  z.custom<Uint8Array>(
-    (value) => value instanceof Uint8Array && value.byteLength <= max,
-    `is no byte string of at most ${max} bytes`,
-  );
-
 function parses(f: () => unknown): boolean {
   try {
     f();

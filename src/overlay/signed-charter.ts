@@ -1,9 +1,9 @@
-import * as dagCbor from '@ipld/dag-cbor';
 import type { PublicKey } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { CID } from 'multiformats/cid';
 import { sha256 } from 'multiformats/hashes/sha2';
 import { z } from 'zod';
+import { bytesUpTo, DAG_CBOR, decodeChecked, encode, encodeChecked, MalformedError, plain } from '../codec/index.ts';
 import type { Charter } from './charter.ts';
 import {
   encodedModels,
@@ -13,10 +13,9 @@ import {
   readableModels,
   rootShape,
 } from './charter-shapes.ts';
-import { decodeChecked, encodeChecked, MalformedMessageError, plain, wordsOf } from './codec.ts';
 import { parseIdentity } from './identity.ts';
 import { maxCharterBytes } from './limits.ts';
-import { bytesUpTo } from './shapes.ts';
+import { wordsOf } from './words.ts';
 
 /** A charter as it travels: a small signed root that names three blocks by CID, and the blocks. */
 export interface SignedCharter {
@@ -106,7 +105,7 @@ export async function openCharter(
     const byCid = new Map(await Promise.all(blocks.map(async (b) => [(await cidOf(b)).toString(), b] as const)));
     const blockOf = (what: 'members' | 'models' | 'placements'): Uint8Array => {
       const bytes = byCid.get(root[what].toString());
-      if (bytes === undefined) throw new MalformedMessageError(`block ${root[what]} (${what}) is not there`);
+      if (bytes === undefined) throw new MalformedError('charter', `block ${root[what]} (${what}) is not there`);
       return bytes;
     };
     const { models, unreadable } = readableModels(decodeChecked(blockOf('models'), modelsShape, block('models')));
@@ -128,7 +127,7 @@ export async function openCharter(
  */
 export function encodeSignedCharter(signed: SignedCharter): Uint8Array {
   const { root, signature, blocks } = signed;
-  const bytes = plain(dagCbor.encode({ root, signature, blocks: [...blocks] }));
+  const bytes = encode({ root, signature, blocks: [...blocks] });
   if (bytes.byteLength > maxCharterBytes) {
     throw new InvalidCharterError('TooLarge', `it has ${bytes.byteLength} bytes, ${maxCharterBytes} are allowed`);
   }
@@ -152,7 +151,7 @@ export function decodeSignedCharter(bytes: Uint8Array): SignedCharter {
 
 /** CID (CIDv1, dag-cbor, sha2-256) of DAG-CBOR bytes. */
 export async function cidOf(bytes: Uint8Array): Promise<CID> {
-  return CID.createV1(dagCbor.code, await sha256.digest(bytes));
+  return CID.createV1(DAG_CBOR, await sha256.digest(bytes));
 }
 
 async function distinct(blocks: readonly Uint8Array[]): Promise<readonly Uint8Array[]> {
@@ -191,7 +190,7 @@ async function refusing<T>(f: () => Promise<T>): Promise<T> {
   try {
     return await f();
   } catch (error) {
-    if (error instanceof MalformedMessageError || error instanceof z.ZodError) {
+    if (error instanceof MalformedError || error instanceof z.ZodError) {
       throw new InvalidCharterError('Malformed', wordsOf(error));
     }
     throw error;

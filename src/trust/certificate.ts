@@ -1,14 +1,7 @@
 import { z } from 'zod';
-import {
-  ageSchema,
-  decodeChecked,
-  encode,
-  nameSchema,
-  publicKeySchema,
-  signatureSchema,
-  versionSchema,
-} from './codec.ts';
+import { decodeChecked, encode } from '../codec/index.ts';
 import { type QuorumRules, reaches, type VotingMember } from './quorum.ts';
+import { ageSchema, nameSchema, publicKeySchema, signatureSchema, versionSchema } from './shapes.ts';
 import { type SignedVote, type Vote, verifyVote } from './vote.ts';
 
 /** Most signatures of a certificate: what fits a gossip message. The heaviest are taken. */
@@ -103,9 +96,9 @@ export function encodeCertificate(certificate: Certificate): Uint8Array {
   return encode(certificate);
 }
 
-/** Throws TrustFormatError. The signatures are not yet checked: {@link verifyCertificate} does that. */
+/** Throws MalformedError. The signatures are not yet checked: {@link verifyCertificate} does that. */
 export function decodeCertificate(bytes: Uint8Array): Certificate {
-  return decodeChecked('a certificate', certificateSchema, bytes, MAX_CERTIFICATE_BYTES);
+  return decodeChecked(bytes, certificateSchema, { what: 'a certificate', maxBytes: MAX_CERTIFICATE_BYTES });
 }
 
 function sameVersion(a: Vote, b: Vote): boolean {

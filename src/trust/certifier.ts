@@ -1,6 +1,6 @@
+import { MalformedError } from '../codec/index.ts';
 import { type Certificate, verifyCertificate, votesOf } from './certificate.ts';
 import type { CertifierComponents, MessageOutcome, ModelRules, Verdict } from './certifier-parts.ts';
-import { TrustFormatError } from './codec.ts';
 import { evidenceOf } from './evidence.ts';
 import {
   dueHeight,
@@ -70,7 +70,7 @@ export class Certifier {
     try {
       message = decodeVotesMessage(bytes);
     } catch (error) {
-      if (error instanceof TrustFormatError) return 'malformed';
+      if (error instanceof MalformedError) return 'malformed';
       throw error;
     }
     switch (message.kind) {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { decodeChecked, encode, MalformedError } from '../codec/index.ts';
 import { type Disk, realDisk, replaceFile } from '../disk/index.ts';
-import { decodeChecked, encode, TrustFormatError } from './codec.ts';
 import { type SignedVote, signedVoteSchema, verifyVote } from './vote.ts';
 
 export const MAX_EVIDENCE_BYTES = 4 * 1024;
@@ -44,11 +44,11 @@ export function encodeEvidence(evidence: Evidence): Uint8Array {
   return encode(evidence);
 }
 
-/** Throws TrustFormatError, also for well-formed votes that prove nothing. */
+/** Throws MalformedError, also for well-formed votes that prove nothing. */
 export function decodeEvidence(bytes: Uint8Array): Evidence {
-  const evidence = decodeChecked('evidence', evidenceSchema, bytes, MAX_EVIDENCE_BYTES);
+  const evidence = decodeChecked(bytes, evidenceSchema, { what: 'evidence', maxBytes: MAX_EVIDENCE_BYTES });
   if (!verifyEvidence(evidence))
-    throw new TrustFormatError('evidence', 'the two votes do not contradict each other, or are not signed');
+    throw new MalformedError('evidence', 'the two votes do not contradict each other, or are not signed');
   return evidence;
 }
 
@@ -76,7 +76,7 @@ export class EvidenceStore {
         const evidence = decodeEvidence(await store.#fs.readFile(join(dir, name)));
         store.#kept.set(evidenceId(evidence), evidence);
       } catch (error) {
-        if (!(error instanceof TrustFormatError)) throw error;
+        if (!(error instanceof MalformedError)) throw error;
       }
     }
     return store;

@@ -4,7 +4,6 @@
 export * from './certificate.ts';
 export * from './certifier.ts';
 export * from './certifier-parts.ts';
-export { TrustFormatError } from './codec.ts';
 export * from './evidence.ts';
 export * from './messages.ts';
 export * from './proposer-order.ts';

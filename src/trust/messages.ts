@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { decodeChecked, encode } from '../codec/index.ts';
 import { certificateSchema } from './certificate.ts';
-import { ageSchema, decodeChecked, encode, nameSchema, versionSchema } from './codec.ts';
+import { ageSchema, nameSchema, versionSchema } from './shapes.ts';
 import { signedVoteSchema } from './vote.ts';
 
 /** The gossip topic of proposals, votes and certificates. */
@@ -36,7 +37,7 @@ export function encodeVotesMessage(message: VotesMessage): Uint8Array {
   return encode(message);
 }
 
-/** Throws TrustFormatError. */
+/** Throws MalformedError. */
 export function decodeVotesMessage(bytes: Uint8Array): VotesMessage {
-  return decodeChecked('a votes message', messageSchema, bytes, MAX_VOTES_MESSAGE_BYTES);
+  return decodeChecked(bytes, messageSchema, { what: 'a votes message', maxBytes: MAX_VOTES_MESSAGE_BYTES });
 }

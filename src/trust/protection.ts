@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Disk, errorCode, realDisk, syncFolder, writeSynced } from '../disk/index.ts';
-import { ageSchema, nameSchema, publicKeySchema, versionSchema } from './codec.ts';
+import { ageSchema, nameSchema, publicKeySchema, versionSchema } from './shapes.ts';
 
 /** What somebody wants a signature for. */
 export interface Intent {

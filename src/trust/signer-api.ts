@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ageSchema, nameSchema, publicKeySchema, versionSchema } from './codec.ts';
+import { ageSchema, nameSchema, publicKeySchema, versionSchema } from './shapes.ts';
 
 /** The signer's HTTP interface, spoken over a Unix socket: bodies of both sides. Version 1; paths begin with /v1. */
 export const voteBodySchema = z

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { ageSchema, encode, nameSchema, publicKeySchema, signatureSchema, versionSchema } from './codec.ts';
+import { encode } from '../codec/index.ts';
+import { ageSchema, nameSchema, publicKeySchema, signatureSchema, versionSchema } from './shapes.ts';
 import { verifySignature } from './stake-key.ts';
 
 export const voteSchema = z

@@ -1,6 +1,7 @@
 import { ChallengeResponder, ChunkFetcher, ChunkServer, Holdings } from '../chunks/index.ts';
+import { MalformedError } from '../codec/index.ts';
 import { CheckpointStore, createLearner } from '../learning/index.ts';
-import { createOverlay, decodeReport, decodeSignedCharter, MalformedMessageError } from '../overlay/index.ts';
+import { createOverlay, decodeReport, decodeSignedCharter } from '../overlay/index.ts';
 import { SignerClient } from '../trust/index.ts';
 import { backendOf } from './backend-choice.ts';
 import { followFile } from './charter-file.ts';
@@ -192,7 +193,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
     try {
       neighbours.hear(from, decodeReport(bytes));
     } catch (error) {
-      if (!(error instanceof MalformedMessageError)) throw error;
+      if (!(error instanceof MalformedError)) throw error;
       reputation.interaction(from, 'malformed');
     }
   });

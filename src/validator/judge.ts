@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
-import { FetchStalledError, FormatError, type Manifest, WrongBytesError } from '../chunks/index.ts';
+import { FetchStalledError, type Manifest, WrongBytesError } from '../chunks/index.ts';
+import { MalformedError } from '../codec/index.ts';
 import { type Learner, ModelError, type Snapshot } from '../learning/index.ts';
 import type { CharterModel } from '../overlay/index.ts';
 import type { Proposal, Verdict } from '../trust/index.ts';
@@ -49,7 +50,7 @@ export async function judge(proposal: Proposal, parts: JudgeParts): Promise<Verd
     return 'reject';
   } catch (error) {
     // Its own bytes are no version of this model, whoever serves them.
-    if (error instanceof FormatError || error instanceof WrongBytesError || error instanceof ModelError)
+    if (error instanceof MalformedError || error instanceof WrongBytesError || error instanceof ModelError)
       return 'reject';
     if (!(error instanceof FetchStalledError)) log.debug({ err: error }, 'cannot look at a proposal yet');
     return 'later';

@@ -1,4 +1,5 @@
-import { BufferMap, FormatError } from '../chunks/index.ts';
+import { BufferMap } from '../chunks/index.ts';
+import { MalformedError } from '../codec/index.ts';
 import type { HeldReport, Report } from '../overlay/index.ts';
 
 /** How old a neighbour's report may be before what it says no longer counts. */
@@ -43,7 +44,7 @@ export class Neighbours {
     try {
       return BufferMap.fromBits(chunks, held.bitmap);
     } catch (error) {
-      if (error instanceof FormatError) return undefined; // bits beyond the end: as good as no word
+      if (error instanceof MalformedError) return undefined; // bits beyond the end: as good as no word
       throw error;
     }
   }

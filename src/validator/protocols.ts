@@ -1,11 +1,6 @@
-import {
-  CHUNKS_PROTOCOL,
-  type ChallengeResponder,
-  type ChunkServer,
-  FormatError,
-  MAX_REQUEST_BYTES,
-} from '../chunks/index.ts';
-import { MalformedMessageError, type Overlay, Refusal } from '../overlay/index.ts';
+import { CHUNKS_PROTOCOL, type ChallengeResponder, type ChunkServer, MAX_REQUEST_BYTES } from '../chunks/index.ts';
+import { MalformedError } from '../codec/index.ts';
+import { type Overlay, Refusal } from '../overlay/index.ts';
 import type { ModelTask } from './model-task.ts';
 import { CHALLENGE_PROTOCOL } from './storage-challenges.ts';
 import { decodeLearn, encodeLearned, LEARN_PROTOCOL, MAX_LEARN_BYTES } from './wire.ts';
@@ -54,8 +49,7 @@ async function refusingNonsense(answer: () => Promise<Uint8Array>): Promise<Uint
   try {
     return await answer();
   } catch (error) {
-    if (error instanceof FormatError || error instanceof MalformedMessageError)
-      throw new Refusal('malformed', error.message);
+    if (error instanceof MalformedError) throw new Refusal('malformed', error.message);
     throw error;
   }
 }

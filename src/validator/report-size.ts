@@ -1,4 +1,5 @@
-import { encodeReport, MalformedMessageError, type Report } from '../overlay/index.ts';
+import { MalformedError } from '../codec/index.ts';
+import { encodeReport, type Report } from '../overlay/index.ts';
 
 /** Length to which sentences are cut where the whole does not fit. */
 const SHORT = 120;
@@ -7,7 +8,7 @@ const SHORT = 120;
  * Encodes a report so that gossip takes it (less than 16 KiB). What does not fit is left out, the least missed first:
  * buffer maps from the end of the list, long sentences, reputation from the end. A map that is not told only means
  * that others keep their copies longer.
- * @throws MalformedMessageError when a report is not of its shape, whatever its size
+ * @throws MalformedError when a report is not of its shape, whatever its size
  */
 export function encodeFitting(report: Report): Uint8Array {
   let candidate = report;
@@ -15,7 +16,7 @@ export function encodeFitting(report: Report): Uint8Array {
     try {
       return encodeReport(candidate);
     } catch (error) {
-      const smaller = error instanceof MalformedMessageError ? smallerThan(candidate) : undefined;
+      const smaller = error instanceof MalformedError ? smallerThan(candidate) : undefined;
       if (smaller === undefined) throw error;
       candidate = smaller;
     }

@@ -5,12 +5,12 @@ import {
   buildVersion,
   type ChunkFetcher,
   type ChunkStore,
-  FormatError,
   type Holdings,
   type Manifest,
   parseBlockCid,
   type Source,
 } from '../chunks/index.ts';
+import { MalformedError } from '../codec/index.ts';
 import type { Snapshot } from '../learning/index.ts';
 import type { CharterModel, Overlay } from '../overlay/index.ts';
 import {
@@ -216,7 +216,7 @@ export class Versions {
     return verdict;
   }
 
-  /** Gets all of a version here. Its blocks stay from the first one on, until its height is decided. @throws FormatError, FetchStalledError, VolumeFullError */
+  /** Gets all of a version here. Its blocks stay from the first one on, until its height is decided. @throws MalformedError, FetchStalledError, VolumeFullError */
   async #open(
     { model, age, version }: Pick<Proposal, 'model' | 'age' | 'version'>,
     first: readonly Source[],
@@ -268,6 +268,7 @@ const blocksOf = (cid: CID, manifest: Manifest): readonly string[] => [cid, ...m
 
 function cidOfVersion(version: string): CID {
   const cid = parseBlockCid(version);
-  if (cid === undefined) throw new FormatError(`version ${version.slice(0, 128)}`, 'its name is not that of a block');
+  if (cid === undefined)
+    throw new MalformedError(`version ${version.slice(0, 128)}`, 'its name is not that of a block');
   return cid;
 }

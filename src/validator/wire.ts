@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { decodeChecked, encodeChecked } from '../overlay/codec.ts';
-import { bytesUpTo, count, uidText } from '../overlay/shapes.ts';
+import { bytesUpTo, decodeChecked, encodeChecked } from '../codec/index.ts';
+import { count, uidText } from '../overlay/shapes.ts';
 
 /** Frames of the two protocols that only validators speak. */
 
@@ -15,7 +15,7 @@ const learned = z.object({ v: z.literal(1), age: count });
 
 export const encodeLearn = (model: string, frame: Uint8Array): Uint8Array =>
   encodeChecked({ v: 1, model, frame }, learn, { what: 'a model', maxBytes: MAX_LEARN_BYTES });
-/** @throws MalformedMessageError */
+/** @throws MalformedError */
 export const decodeLearn = (bytes: Uint8Array): z.output<typeof learn> =>
   decodeChecked(bytes, learn, { what: 'a model', maxBytes: MAX_LEARN_BYTES });
 export const encodeLearned = (age: number): Uint8Array =>
@@ -30,7 +30,7 @@ const latestReply = z.object({ v: z.literal(1), certificate: bytesUpTo(MAX_CERTI
 
 export const encodeLatest = (model: string): Uint8Array =>
   encodeChecked({ v: 1, model }, latest, { what: 'a question for a version', maxBytes: 1024 });
-/** @throws MalformedMessageError */
+/** @throws MalformedError */
 export const decodeLatest = (bytes: Uint8Array): z.output<typeof latest> =>
   decodeChecked(bytes, latest, { what: 'a question for a version', maxBytes: 1024 });
 export const encodeLatestReply = (certificate: Uint8Array | undefined): Uint8Array =>
@@ -38,6 +38,6 @@ export const encodeLatestReply = (certificate: Uint8Array | undefined): Uint8Arr
     what: 'a certificate',
     maxBytes: MAX_CERTIFICATE_BYTES,
   });
-/** @throws MalformedMessageError */
+/** @throws MalformedError */
 export const decodeLatestReply = (bytes: Uint8Array): z.output<typeof latestReply> =>
   decodeChecked(bytes, latestReply, { what: 'a certificate', maxBytes: MAX_CERTIFICATE_BYTES });

@@ -19,8 +19,8 @@ const floors = [
 const alone = ['api', 'kube', 'codec', 'disk'];
 /** Rooms that could be published with the two for bytes and files. */
 const nearlyAlone = ['chunks', 'trust'];
-/** Doors beside a room's index.ts: how messages are written and checked, for the rooms that define some of their own. */
-const sideDoors = ['src/overlay/codec.ts', 'src/overlay/shapes.ts'];
+/** A door beside a room's index.ts: what names and counts look like, for the rooms that define messages of their own. */
+const sideDoors = ['src/overlay/shapes.ts'];
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
@@ -80,6 +80,13 @@ describe('the architecture', () => {
   it.each(nearlyAlone)('keeps %s free of anything else of ours but codec and disk', (room) => {
     const more = between.filter(({ from, to }) => roomOf(from) === room && !['codec', 'disk'].includes(roomOf(to)));
     expect(more.map(text)).toEqual([]);
+  });
+
+  it('reads and writes CBOR in one room', () => {
+    const others = sources.filter(
+      (file) => roomOf(file) !== 'codec' && /['"](@ipld\/dag-cbor|cborg)\b/.test(read(file)),
+    );
+    expect(others).toEqual([]);
   });
 
   it('keeps src free of what is around it', () => {

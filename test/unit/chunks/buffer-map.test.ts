@@ -5,12 +5,12 @@ import {
   BufferMap,
   decodeMapMessage,
   encodeMapMessage,
-  FormatError,
   fullMapMessage,
   MAX_CHUNKS,
   MAX_MAP_MESSAGE_BYTES,
   mapChange,
 } from '../../../src/chunks/index.ts';
+import { MalformedError } from '../../../src/codec/index.ts';
 import { version } from './fixtures.ts';
 
 const { cid } = version(1);
@@ -80,7 +80,7 @@ describe('a buffer map', () => {
       () => applyMapMessage(undefined, { v: 1, kind: 'delta', version: cid, length: 3, have: [3], lost: [] }),
     ],
   ])('is refused with %s', (_what, read) => {
-    expect(read).toThrow(FormatError);
+    expect(read).toThrow(MalformedError);
   });
 
   it('never claims more than was heard when a change comes without what came before', () => {

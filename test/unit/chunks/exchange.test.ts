@@ -12,11 +12,11 @@ import {
   decodeRequest,
   encodeReply,
   encodeRequest,
-  FormatError,
   Holdings,
   MAX_BLOCKS_BYTES,
   MAX_REPLY_BYTES,
 } from '../../../src/chunks/index.ts';
+import { MalformedError } from '../../../src/codec/index.ts';
 import { fill, folder, version } from './fixtures.ts';
 
 const built = version(4);
@@ -35,7 +35,7 @@ describe('decoders', () => {
     ['a chunk request', decodeRequest],
     ['a chunk reply', decodeReply],
     ['a map message', decodeMapMessage],
-  ])('answer any bytes with %s or a FormatError', (_what, decode) => {
+  ])('answer any bytes with %s or a MalformedError', (_what, decode) => {
     const hostile = fc.oneof(
       fc.uint8Array({ maxLength: 200 }),
       fc.anything({ withNullPrototype: false }).map((value) => {
@@ -57,7 +57,7 @@ describe('decoders', () => {
         try {
           decode(bytes);
         } catch (error) {
-          expect(error).toBeInstanceOf(FormatError);
+          expect(error).toBeInstanceOf(MalformedError);
         }
       }),
       { numRuns: 500 },
@@ -145,7 +145,7 @@ describe('a chunk server', () => {
 
   it('throws at a malformed request, so that the peer can be held to account', async () => {
     const { server: it } = await server();
-    await expect(it.answer(new Uint8Array([1, 2, 3]), 'asker')).rejects.toThrow(FormatError);
+    await expect(it.answer(new Uint8Array([1, 2, 3]), 'asker')).rejects.toThrow(MalformedError);
   });
 
   it('reads back every reply it can write', () => {

@@ -12,9 +12,9 @@ import {
   decodeRequest,
   encodeReply,
   FetchStalledError,
-  FormatError,
   Holdings,
 } from '../../../src/chunks/index.ts';
+import { MalformedError } from '../../../src/codec/index.ts';
 import { VolumeFullError } from '../../../src/disk/index.ts';
 import { fastClock, fill, folder, inProcessNetwork, seeded, version } from './fixtures.ts';
 
@@ -288,7 +288,7 @@ describe('fetching a version', () => {
       { a: async () => encodeReply({ blocks: [{ cid, bytes: block }], refused: [] }) },
       { onMisbehaviour },
     );
-    await expect(it.fetch(cid, { chunks: 'all', sources: sources('a') })).rejects.toThrow(FormatError);
+    await expect(it.fetch(cid, { chunks: 'all', sources: sources('a') })).rejects.toThrow(MalformedError);
     expect(onMisbehaviour).not.toHaveBeenCalled();
   });
 

@@ -1,15 +1,9 @@
 import * as dagCbor from '@ipld/dag-cbor';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { MalformedError } from '../../../src/codec/index.ts';
 import { decodeHello, encodeHello, mismatch, replaces } from '../../../src/overlay/hello.ts';
-import {
-  decodeReport,
-  encodeReport,
-  generateIdentity,
-  MalformedMessageError,
-  type Report,
-  reportLimits,
-} from '../../../src/overlay/index.ts';
+import { decodeReport, encodeReport, generateIdentity, type Report, reportLimits } from '../../../src/overlay/index.ts';
 import { decodeReply, encodeReply } from '../../../src/overlay/reply.ts';
 import { report } from './fleet.ts';
 
@@ -62,14 +56,14 @@ describe('a report', () => {
     ['another version', { v: 2 as 1 }],
   ])('with %s is neither sent nor taken', (_what, wrong) => {
     const bad = { ...full, ...wrong };
-    expect(() => encodeReport(bad)).toThrow(MalformedMessageError);
+    expect(() => encodeReport(bad)).toThrow(MalformedError);
     let bytes: Uint8Array;
     try {
       bytes = dagCbor.encode(bad);
     } catch {
       return; // DAG-CBOR itself has no infinity.
     }
-    expect(() => decodeReport(bytes)).toThrow(MalformedMessageError);
+    expect(() => decodeReport(bytes)).toThrow(MalformedError);
   });
 });
 
@@ -106,7 +100,7 @@ describe('hostile bytes', () => {
         try {
           decode(b);
         } catch (error) {
-          expect(error).toBeInstanceOf(MalformedMessageError);
+          expect(error).toBeInstanceOf(MalformedError);
         }
       }),
       { numRuns: 1000 },

@@ -1,6 +1,7 @@
 import * as dagCbor from '@ipld/dag-cbor';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { MalformedError } from '../../../src/codec/index.ts';
 import {
   certify,
   decodeCertificate,
@@ -8,7 +9,6 @@ import {
   decodeVotesMessage,
   encodeVotesMessage,
   proposerOrder,
-  TrustFormatError,
   type VotesMessage,
 } from '../../../src/trust/index.ts';
 import { key, versionCid, vote } from './fixtures.ts';
@@ -35,7 +35,7 @@ describe('votes messages', () => {
     expect(decodeVotesMessage(encodeVotesMessage(message))).toEqual(message);
   });
 
-  it('are read from any bytes, or refused with a TrustFormatError', () => {
+  it('are read from any bytes, or refused with a MalformedError', () => {
     const encoded = messages.map((message) => encodeVotesMessage(message));
     const hostile = fc.oneof(
       fc.uint8Array({ maxLength: 200 }),
@@ -65,7 +65,7 @@ describe('votes messages', () => {
           try {
             decode(bytes);
           } catch (error) {
-            expect(error).toBeInstanceOf(TrustFormatError);
+            expect(error).toBeInstanceOf(MalformedError);
           }
       }),
       { numRuns: 1_000 },
@@ -78,7 +78,7 @@ describe('votes messages', () => {
     ['a version of endless length', 'b'.repeat(15_000)],
   ])('are refused with %s', (_what, version) => {
     const message = { v: 1, kind: 'vote', signed: { ...signed, vote: { ...signed.vote, version } } };
-    expect(() => decodeVotesMessage(dagCbor.encode(message))).toThrow(TrustFormatError);
+    expect(() => decodeVotesMessage(dagCbor.encode(message))).toThrow(MalformedError);
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { FetchStalledError, FormatError, type Manifest, WrongBytesError } from '../../../src/chunks/index.ts';
+import { MalformedError } from '../../../src/codec/index.ts';
+import { FetchStalledError, type Manifest, WrongBytesError } from '../../../src/chunks/index.ts';
 import { ModelError } from '../../../src/learning/index.ts';
 import type { Proposal } from '../../../src/trust/index.ts';
 import { type JudgeParts, judge } from '../../../src/validator/judge.ts';
@@ -60,7 +61,7 @@ describe('a proposal', () => {
   });
 
   it.each([
-    new FormatError('a manifest', 'it is none'),
+    new MalformedError('a manifest', 'it is none'),
     new WrongBytesError('bafy', 3),
     new ModelError('another model'),
   ])('is rejected when its bytes are no version of this model: %s', async (error) => {
