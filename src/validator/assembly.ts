@@ -1,41 +1,32 @@
 import { ChallengeResponder, ChunkFetcher, ChunkServer, Holdings } from '../chunks/index.ts';
 import { MalformedError } from '../codec/index.ts';
-import { CheckpointStore, createLearner } from '../learning/index.ts';
-import { createOverlay, decodeReport, decodeSignedCharter } from '../overlay/index.ts';
+import { createOverlay, decodeReport } from '../overlay/index.ts';
 import { SignerClient } from '../trust/index.ts';
 import { backendOf } from './backend-choice.ts';
-import { followFile } from './charter-file.ts';
-import { dataOf } from './data.ts';
 import { createHttp } from './http.ts';
+import { learnModels } from './learn-models.ts';
+import { runLoops } from './loops.ts';
 import { createValidatorMetrics } from './metrics.ts';
 import { refreshMetrics } from './metrics-refresh.ts';
-import { ModelTask } from './model-task.ts';
-import { ModelTasks } from './model-tasks.ts';
+import type { ModelTasks } from './model-tasks.ts';
 import { Neighbours } from './neighbours.ts';
 import type { ValidatorOptions } from './options.ts';
 import { Problems } from './problems.ts';
 import { serveProtocols } from './protocols.ts';
-import { repeat } from './repeat.ts';
 import { Replicas } from './replicas.ts';
 import { composeReport, type ReportParts } from './report.ts';
 import { encodeFitting } from './report-size.ts';
 import { Reporter } from './reporter.ts';
 import { saveReputation } from './reputation-file.ts';
-import { slotOf, validatorsOf } from './roster.ts';
+import { Roster, slotOf } from './roster.ts';
 import { served } from './served-model.ts';
 import { step } from './start-error.ts';
 import { openState } from './state.ts';
 import { describe } from './status.ts';
-import { challengeSomebody } from './storage-challenges.ts';
 import { Versions } from './versions.ts';
-import { encodeLearn, LEARN_PROTOCOL } from './wire.ts';
 import type { World } from './world.ts';
 
 const second = 1000;
-const CHARTER_FILE_MILLISECONDS = 2 * second;
-const REPLICAS_MILLISECONDS = 1 * second;
-const CHALLENGE_MILLISECONDS = 5 * second;
-const REPUTATION_MILLISECONDS = 30 * second;
 
 /** Where a validator that runs can be reached. */
 export interface Reach {
@@ -51,7 +42,7 @@ export interface Reach {
  */
 export async function assemble(options: ValidatorOptions, world: World, opened: AsyncDisposableStack): Promise<Reach> {
   const { log, name, network } = options;
-  const { sleep, monotonic, random } = world;
+  const { monotonic, random } = world;
   const backend = await step('use MURMURATION_BACKEND', 'set it to one of them, or leave it out', () =>
     backendOf(options.env?.MURMURATION_BACKEND),
   );
@@ -75,13 +66,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
       random,
     }),
   );
-  const validators = () => validatorsOf(overlay.charter, world.now() / second);
-  const others = () => validators().filter(({ peerId }) => peerId !== overlay.peerId);
-  const members = () => new Set(others().map(({ peerId }) => peerId));
-  const peers = () => {
-    const known = members();
-    return overlay.peers().filter((peer) => known.has(peer));
-  };
+  const { validators, others, isValidator, peers } = new Roster(overlay, world.now);
 
   const holdings = new Holdings(store, { onChange: () => reporter.hurry() });
   opened.defer(() => holdings.close());
@@ -105,30 +90,20 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
     problems,
     log,
   });
-  const tasks: ModelTasks = new ModelTasks(
-    (model, slot) =>
-      new ModelTask(model, slot, {
-        loadData: (which, until) => dataOf(which, options, until),
-        backend,
-        createLearner,
-        checkpoints: ({ uid }) => new CheckpointStore(state.checkpoints(uid)),
-        catchUp: (which, age, until) => versions.catchUp(which, age, until),
-        neighbours: peers,
-        send: async (peer, { uid }, frame, until) => {
-          const limits = { timeoutMs: 10 * second, maxReplyBytes: 256, signal: until };
-          await overlay.request(peer, LEARN_PROTOCOL, encodeLearn(uid, frame), limits);
-        },
-        judged: (peer, before, after) => reputation.mergeEffect(peer, before, after),
-        aged: ({ model: { uid }, progress }) => versions.advance(uid, progress.age),
-        random,
-        sleep,
-        monotonic,
-        metrics,
-        problems,
-        log,
-      }),
+  const tasks: ModelTasks = learnModels({
+    options,
+    backend,
+    overlay,
+    checkpoints: state.checkpoints,
+    catchUp: (model, age, until) => versions.catchUp(model, age, until),
+    aged: (uid, age) => versions.advance(uid, age),
+    peers,
+    reputation,
+    metrics,
+    problems,
+    world,
     log,
-  );
+  });
   const versions: Versions = new Versions({
     overlay,
     network,
@@ -165,13 +140,13 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
     holdings,
     usedBytes: () => store.usedBytes,
     reputation,
-    members,
+    members: () => new Set(others().map(({ peerId }) => peerId)),
     problems,
     clock: world.now,
   };
   const reporter = new Reporter({
     publish: async () => overlay.publish('reports', encodeFitting(await composeReport(reportParts))),
-    sleep,
+    sleep: world.sleep,
     onError: (error) => log.warn({ err: error }, 'could not report'),
   });
 
@@ -179,7 +154,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
     server: new ChunkServer({ store, holdings }),
     responder: new ChallengeResponder(store, overlay.peerId),
     task: (uid) => tasks.get(uid),
-    isValidator: (peer) => members().has(peer),
+    isValidator,
   });
   overlay.onInteraction((peer, event) => reputation.interaction(peer, event));
   overlay.onCharter((charter) => {
@@ -223,27 +198,25 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
   log.info({ peerId: overlay.peerId, network, addresses: overlay.addresses, url }, 'validator runs');
 
   const running = new AbortController();
-  const until = running.signal;
-  const again = (milliseconds: number, what: string, act: () => Promise<unknown> | unknown): Promise<void> => {
-    const onError = (error: unknown) => log.error({ err: error }, `could not ${what}; tries again`);
-    return repeat(milliseconds, async () => void (await act()), { sleep, onError }, until);
-  };
-  const mountedCharter = {
-    everyMilliseconds: CHARTER_FILE_MILLISECONDS,
-    sleep,
-    onBytes: async (bytes: Uint8Array) => void (await overlay.adopt(decodeSignedCharter(bytes))),
-    onError: (error: unknown) => log.error({ err: error }, 'the mounted charter cannot be used'),
-  };
-  const challenges = { overlay, store, holdings, neighbours, peers, reputation, random, nonce: world.nonce };
-  const loops = [
-    reporter.run(until),
-    followFile(options.charter, mountedCharter, until),
-    again(second, 'look after versions', () => versions.tick()),
-    again(REPLICAS_MILLISECONDS, 'hold what is placed here', () => replicas.sync(until)),
-    again(CHALLENGE_MILLISECONDS, 'challenge a neighbour', () => challengeSomebody(challenges, until)),
-    again(REPUTATION_MILLISECONDS, 'save reputation', save),
-  ];
-  opened.defer(async () => void (await Promise.allSettled(loops)));
+  const loops = runLoops(
+    {
+      overlay,
+      charterFile: options.charter,
+      reporter,
+      versions,
+      replicas,
+      store,
+      holdings,
+      neighbours,
+      peers,
+      reputation,
+      saveReputation: save,
+      world,
+      log,
+    },
+    running.signal,
+  );
+  opened.defer(() => loops);
   opened.defer(() => running.abort());
   return { peerId: overlay.peerId, url, addresses: overlay.addresses };
 }

@@ -64,7 +64,6 @@ export class ModelTasks<T extends Task = ModelTask> {
         { model: task.model.name },
         model === undefined ? 'learns a model no longer' : 'takes a changed spec',
       );
-      if (this.#stopped) return;
     }
     for (const [uid, model] of wanted) {
       if (this.#stopped || this.#tasks.has(uid)) continue;

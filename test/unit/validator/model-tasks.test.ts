@@ -26,6 +26,9 @@ function tasks(stopping: Promise<void> = Promise.resolve()) {
   return { tasks: made, done };
 }
 
+/** Every promise that could be settled by now is. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
 it('starts what the charter has, and stops what it no longer has', async () => {
   const { tasks: all, done } = tasks();
   await all.follow([named('a'), named('b')], slot);
@@ -46,15 +49,13 @@ it('skips the charters that came while a task was stopping, but for the newest',
   const stopping = gate();
   const { tasks: all, done } = tasks(stopping.passed);
   await all.follow([named('a')], slot);
-  const follows = [
-    all.follow([], slot),
-    all.follow([named('b')], slot),
-    all.follow([named('c')], slot),
-    all.follow([named('d')], slot),
-  ];
+  const first = all.follow([], slot);
+  await settled();
+  expect(done.at(-1)).toBe('stop a#1');
+  const follows = [all.follow([named('b')], slot), all.follow([named('c')], slot), all.follow([named('d')], slot)];
   stopping.open();
-  await Promise.all(follows);
-  expect(done.filter((what) => what.startsWith('start'))).toEqual(['start a#1 0/4', 'start d#1 0/4']);
+  await Promise.all([first, ...follows]);
+  expect(done).toEqual(['start a#1 0/4', 'stop a#1', 'start d#1 0/4']);
 });
 
 it('starts nothing once it is told to stop, even in the middle of a charter', async () => {
@@ -62,8 +63,7 @@ it('starts nothing once it is told to stop, even in the middle of a charter', as
   const { tasks: all, done } = tasks(stopping.passed);
   await all.follow([named('a'), named('b')], slot);
   const following = all.follow([named('c')], slot);
-  await Promise.resolve();
-  await Promise.resolve();
+  await settled();
   const stopped = all.stop();
   const late = all.follow([named('d')], slot);
   stopping.open();

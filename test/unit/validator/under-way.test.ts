@@ -26,6 +26,15 @@ it('keeps a young height though older ones were begun before, as after a start f
   expect(underWay.blocks()).toContain('young');
 });
 
+it('keeps a height that blocks still come to, though others were begun since', () => {
+  const underWay = new UnderWay();
+  for (let age = 1; age <= 8; age++) underWay.protect('m', age, [`block ${age}`]);
+  underWay.protect('m', 1, ['another']);
+  underWay.protect('m', 9, ['block 9']);
+  expect(underWay.blocks()).toContain('block 1');
+  expect(underWay.blocks()).not.toContain('block 2');
+});
+
 it('decides each model on its own, and forgets models that the charter no longer has', () => {
   const underWay = new UnderWay();
   underWay.protect('m', 1, ['a']);

@@ -1,0 +1,61 @@
+import type { Logger } from 'pino';
+import { type BackendName, CheckpointStore, createLearner, type Snapshot } from '../learning/index.ts';
+import type { CharterModel, Overlay } from '../overlay/index.ts';
+import type { ReputationBook } from '../trust/index.ts';
+import { dataOf } from './data.ts';
+import type { ValidatorMetrics } from './metrics.ts';
+import { ModelTask } from './model-task.ts';
+import { ModelTasks } from './model-tasks.ts';
+import type { ValidatorOptions } from './options.ts';
+import type { Problems } from './problems.ts';
+import { encodeLearn, LEARN_PROTOCOL } from './wire.ts';
+import type { World } from './world.ts';
+
+/** How long a neighbour may take to receive a model. */
+const SEND_MILLISECONDS = 10_000;
+
+export interface LearnModelsParts {
+  readonly options: Pick<ValidatorOptions, 'mounts' | 'ownData' | 'dataDir'>;
+  readonly backend: BackendName | undefined;
+  readonly overlay: Pick<Overlay, 'request'>;
+  /** Folder of a model's checkpoints. */
+  readonly checkpoints: (uid: string) => string;
+  readonly catchUp: (model: CharterModel, age: number, signal: AbortSignal) => Promise<Snapshot | undefined>;
+  /** A model has learned on. */
+  readonly aged: (uid: string, age: number) => void;
+  readonly peers: () => readonly string[];
+  readonly reputation: ReputationBook;
+  readonly metrics: ValidatorMetrics;
+  readonly problems: Problems;
+  readonly world: World;
+  readonly log: Logger;
+}
+
+/** The models of the charter, learned with real data, real workers and neighbours over the overlay. */
+export function learnModels(parts: LearnModelsParts): ModelTasks {
+  const { options, overlay, reputation, world, log } = parts;
+  return new ModelTasks(
+    (model, slot) =>
+      new ModelTask(model, slot, {
+        loadData: (which, signal) => dataOf(which, options, signal),
+        createLearner,
+        backend: parts.backend,
+        checkpoints: ({ uid }) => new CheckpointStore(parts.checkpoints(uid)),
+        catchUp: parts.catchUp,
+        neighbours: parts.peers,
+        send: async (peer, { uid }, frame, signal) => {
+          const limits = { timeoutMs: SEND_MILLISECONDS, maxReplyBytes: 256, signal };
+          await overlay.request(peer, LEARN_PROTOCOL, encodeLearn(uid, frame), limits);
+        },
+        judged: (peer, before, after) => reputation.mergeEffect(peer, before, after),
+        aged: ({ model: { uid }, progress }) => parts.aged(uid, progress.age),
+        random: world.random,
+        sleep: world.sleep,
+        monotonic: world.monotonic,
+        metrics: parts.metrics,
+        problems: parts.problems,
+        log,
+      }),
+    log,
+  );
+}
