@@ -1,5 +1,5 @@
 // Content-addressed blocks: the store on disk, manifests and versions, buffer maps, the swarm that fetches and serves them,
-// storage challenges, and which blocks may be dropped. Imports nothing of ours; the network and the disk are passed in.
+// storage challenges, and which blocks may be dropped. Of ours it imports codec and disk; the network is passed in.
 // Anything exported here may be imported by the validator and the operator; files beside this one are private.
 export * from './buffer-map.ts';
 export * from './challenge.ts';

@@ -1,6 +1,6 @@
 /**
  * Learning: datasets, models, the training worker, merge, compression and strategies of gossip learning.
- * Pure of network: it takes and gives messages as bytes. It may import `src/api`, nothing else of ours.
+ * Pure of network: it takes and gives messages as bytes. Of ours it may import api, codec and disk.
  * Others import from here only; tensors and TensorFlow.js stay in the worker.
  */
 export { CheckpointStore } from './checkpoint.ts';

@@ -1,6 +1,6 @@
 // The peer-to-peer layer that validator and operator both speak: identity, charter, membership, gossip, requests, DHT.
 // Everything from a peer is hostile until checked, every read has a limit and a deadline, who is no member gets no protocol.
-// Imports src/api (types) and libraries only; import it through this file.
+// Of ours it imports api (types), codec and disk; import it through this file.
 export * from './charter.ts';
 export * from './charter-store.ts';
 export * from './identity.ts';

@@ -1,5 +1,5 @@
 // Stake keys and the signer that keeps them, slashing protection, votes and certificates and how a version comes to have one,
-// evidence of double votes, reputation. Imports nothing of ours; network, disk and time are passed in.
+// evidence of double votes, reputation. Of ours it imports codec and disk; network and time are passed in.
 // Anything exported here may be imported by the validator, the operator and the cli; files beside this one are private.
 export * from './certificate.ts';
 export * from './certifier.ts';
