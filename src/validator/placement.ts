@@ -23,19 +23,14 @@ export function pinnedVersions(
   return [...pins].map(([cid, model]) => ({ cid, model }));
 }
 
-/** Chunk indexes that the charter places on `peer`; undefined where the charter places nothing of the version. */
+/** Chunk indexes that the charter places on `peer`. */
 export function assignedChunks(
   charter: Charter | undefined,
   version: PlacedVersion,
   peer: string,
-): ReadonlySet<number> | undefined {
-  const placements = placementsOf(charter, version);
-  if (placements.length === 0) return undefined;
-  const assigned = new Set<number>();
-  for (const placement of placements) {
-    if (placement.holders.includes(peer)) for (const chunk of chunksOf(placement, version)) assigned.add(chunk);
-  }
-  return assigned;
+): ReadonlySet<number> {
+  const placements = placementsOf(charter, version).filter(({ holders }) => holders.includes(peer));
+  return new Set(placements.flatMap((placement) => [...chunksOf(placement, version)]));
 }
 
 /**

@@ -79,7 +79,7 @@ export class Replicas {
     for (const version of this.#complete()) {
       const holding = this.#parts.holdings.get(version.cid);
       if (holding === undefined) continue;
-      for (const index of this.#assigned(version, holding) ?? []) {
+      for (const index of this.#assigned(version, holding)) {
         assigned += 1;
         if (holding.map.has(index)) held += 1;
       }
@@ -139,7 +139,7 @@ export class Replicas {
       holdings.follow(cid, manifest);
       const holding = holdings.get(cid);
       if (holding === undefined || !this.#complete().some((wanted) => wanted.cid.equals(cid))) return;
-      const missing = [...(this.#assigned(version, holding) ?? [])].filter((index) => !holding.map.has(index));
+      const missing = [...this.#assigned(version, holding)].filter((index) => !holding.map.has(index));
       if (missing.length > 0) await fetcher.fetch(cid, { chunks: missing, sources, signal: deadline });
     } catch (error) {
       if (signal.aborted) return;
@@ -167,7 +167,6 @@ export class Replicas {
           isCertified: version.pinned !== true,
         };
         const mine = assignedChunks(charter(), placed, self);
-        if (mine === undefined) return undefined;
         const held = (peer: string) => neighbours.map(peer, cid, placed.chunks);
         return new Set([...mine, ...notYetElsewhere(charter(), placed, self, held)]);
       },
@@ -198,7 +197,7 @@ export class Replicas {
     return versions;
   }
 
-  #assigned(version: Wanted, { manifest }: Holding): ReadonlySet<number> | undefined {
+  #assigned(version: Wanted, { manifest }: Holding): ReadonlySet<number> {
     const placed = { ...version, cid: version.cid.toString(), chunks: manifest.chunks.length };
     return assignedChunks(this.#parts.charter(), placed, this.#parts.self);
   }

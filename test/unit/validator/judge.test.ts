@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { MalformedError } from '../../../src/codec/index.ts';
 import { FetchStalledError, type Manifest, WrongBytesError } from '../../../src/chunks/index.ts';
+import { MalformedError } from '../../../src/codec/index.ts';
 import { ModelError } from '../../../src/learning/index.ts';
 import type { Proposal } from '../../../src/trust/index.ts';
 import { type JudgeParts, judge } from '../../../src/validator/judge.ts';

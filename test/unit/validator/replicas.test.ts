@@ -94,16 +94,16 @@ describe('what is placed here', () => {
     expect(one.replicas.standing()).toEqual({ assigned: 2, held: 2 });
   });
 
-  it('is completed for the newest version of a model only, and for one that is pinned', async () => {
+  it('is completed for the newest version of a model only, and for one that is pinned where that is pinned to', async () => {
     const [newest, older, pinned] = [version(2, 300), version(2, 200), version(2, 100)];
     const one = await replicas({
-      placements: [shard(0, 1, [self]), shard(0, 1, [self], pinned.cid.toString())],
+      placements: [shard(0, 2, [anna]), shard(1, 2, [self]), shard(0, 2, [self], pinned.cid.toString())],
       kept: [newest, older],
       there: { [anna]: [newest, older, pinned].map((built) => [built, [0, 1]] as const) },
     });
     await one.replicas.sync(never);
-    expect([newest, older, pinned].map(one.held)).toEqual([[0, 1], [], [0, 1]]);
-    expect(one.replicas.standing()).toEqual({ assigned: 4, held: 4 });
+    expect([newest, older, pinned].map(one.held)).toEqual([[1], [], [0]]);
+    expect(one.replicas.standing()).toEqual({ assigned: 2, held: 2 });
   });
 
   it('is waited for when nobody serves it, and said so; what is here stays', async () => {
