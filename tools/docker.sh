@@ -33,6 +33,14 @@ install_docker() {
       "Install and start Docker, or point make at a cluster you have: CLUSTER=current make up"
 }
 
+close_descriptors() {
+  local fd
+  for fd in /proc/"$BASHPID"/fd/*; do
+    fd=${fd##*/}
+    if ((fd > 2)); then eval "exec $fd>&-"; fi
+  done
+}
+
 start() {
   if answers; then
     echo present
@@ -55,8 +63,9 @@ start() {
   fi
   say "starting a Docker daemon (make down stops it)"
   mkdir -p "$home"
-  # started from / and away from our terminal, session and descriptors, since it outlives us
-  (cd / && exec setsid dockerd --data-root "$home" --pidfile "$pidfile" "${runtime[@]}" > "$log" 2>&1 < /dev/null) &
+  # started from / and away from our terminal, session and descriptors (locks are among
+  # them), since it outlives us
+  (cd / && close_descriptors && exec setsid dockerd --data-root "$home" --pidfile "$pidfile" "${runtime[@]}" > "$log" 2>&1 < /dev/null) &
   pid=$!
   begun=$(date +%s)
   until answers; do

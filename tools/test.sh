@@ -13,9 +13,14 @@ checks_failed=0
 failed_names=()
 setup_pid=''
 summary='0 passed, 1 failed, 0 skipped' # until there is something to count
+cd "$REPO"
+# one run at a time: a second would lose its cluster when the first one cleans up
+exec {run_lock}> "$CACHE/lock/test"
+flock --nonblock "$run_lock" ||
+  die "Another run of tools/test.sh is at work with the cluster \"$cluster\"." "Wait for its end, or stop it." \
+    "$summary"
 rm -rf "$reports"
 mkdir -p "$reports"
-cd "$REPO"
 
 if docker info > /dev/null 2>&1; then daemon=present; else daemon=ours; fi
 
