@@ -14,12 +14,15 @@ describe('catching up', () => {
   let validators: CertifyingMember[];
   let at200: Certificate;
   let at400: Certificate;
+  let ofAnother: Certificate;
 
   beforeAll(() => {
     const stakers = [peer(0), anna, bert, carl].map((peerId) => staker(peerId));
     validators = stakers.map(({ member }) => member);
     at200 = certify(version(1, 200), stakers.slice(0, 3));
     at400 = certify(version(1, 400), stakers.slice(1));
+    const built = version(1, 400);
+    ofAnother = certify({ ...built, manifest: { ...built.manifest, model: 'another' } }, stakers);
   });
 
   /** A validator that starts; `know` tells what each neighbour answers, `arrive` who is connected at the n-th look. */
@@ -107,7 +110,7 @@ describe('catching up', () => {
 
   it('believes no certificate of too few voters, or for another model', async () => {
     const few = { ...at400, signatures: at400.signatures.slice(0, 1) };
-    const { parts, told } = starting({ [anna]: few, [bert]: { ...at400, model: 'another' } }, [[anna, bert]]);
+    const { parts, told } = starting({ [anna]: few, [bert]: ofAnother }, [[anna, bert]]);
     expect(await catchUp(model, 0, parts, never)).toBeUndefined();
     expect(told).toEqual([]);
   });
