@@ -6,19 +6,21 @@
 # Only what every builder knows is used, so that BuildKit is not needed.
 ARG NODE_IMAGE=node:24-bookworm-slim
 
-# Compiles the program and leaves node_modules with what it needs at run time.
+# What the program needs at run time. Apart from the compiler's, so that a change of
+# the sources costs neither.
+FROM ${NODE_IMAGE} AS packages
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+COPY tools/image/trim.sh /usr/local/bin/
+RUN npm ci --omit=dev && trim.sh node_modules
+
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app
-COPY package.json package-lock.json ./
-# The second form is for a mirror that lacks packages for other platforms, where
-# `npm ci` refuses a lockfile without them.
-RUN npm ci --ignore-scripts --no-audit --no-fund \
- || npm install --no-save --ignore-scripts --no-audit --no-fund
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
 RUN npx tsc -p tsconfig.build.json
-COPY tools/image/trim.sh /usr/local/bin/
-RUN npm prune --omit=dev --no-save --ignore-scripts --no-audit --no-fund && trim.sh node_modules
 
 # Node, its libraries and a shell: no package manager, nothing else to keep patched.
 FROM ${NODE_IMAGE} AS runtime
@@ -28,8 +30,8 @@ RUN runtime.sh /runtime
 FROM scratch AS murmuration
 COPY --from=runtime /runtime /
 WORKDIR /app
-COPY --from=build /app/node_modules node_modules
-COPY package.json LICENSE* ./
+COPY --from=packages /app/node_modules node_modules
+COPY package.json LICENSE ./
 COPY crds crds
 COPY data data
 COPY --from=build /app/dist dist
@@ -48,8 +50,8 @@ WORKDIR /app
 # Installed into the same node_modules, since the add-on and the program must share
 # one copy of tfjs-core.
 FROM addon-tools AS tensorflow-addon
-COPY --from=build /app/package.json ./
-COPY --from=build /app/node_modules node_modules
+COPY --from=packages /app/package.json ./
+COPY --from=packages /app/node_modules node_modules
 RUN npm install --no-save --omit=dev --ignore-scripts --no-audit --no-fund @tensorflow/tfjs-node@4.22.0 node-api-headers@1.6.0
 RUN tensorflow-addon.sh tfjs-node tensorflow-cpu==2.21.0
 COPY tools/image/trim.sh /usr/local/bin/
@@ -60,8 +62,8 @@ ENV TF_CPP_MIN_LOG_LEVEL=2
 COPY --from=tensorflow-addon /app/node_modules node_modules
 
 FROM addon-tools AS gpu-addon
-COPY --from=build /app/package.json ./
-COPY --from=build /app/node_modules node_modules
+COPY --from=packages /app/package.json ./
+COPY --from=packages /app/node_modules node_modules
 RUN npm install --no-save --omit=dev --ignore-scripts --no-audit --no-fund @tensorflow/tfjs-node-gpu@4.22.0 node-api-headers@1.6.0
 RUN tensorflow-addon.sh tfjs-node-gpu tensorflow==2.21.0
 COPY tools/image/trim.sh /usr/local/bin/

@@ -9,7 +9,7 @@ want="$(key "$REPO/package-lock.json" "$REPO/package.json") node $NODE_VERSION"
 
 in_step() { [[ -f $stamp && $(cat "$stamp") == "$want" ]]; }
 
-npm_install() { npm "$@" --ignore-scripts --no-audit --no-fund; }
+npm_ci() { npm ci --ignore-scripts --no-audit --no-fund; }
 
 install() {
   in_step && return
@@ -17,11 +17,8 @@ install() {
   bin=$("$TOOLS/node.sh")
   export PATH=$bin:$PATH
   if ! node "$TOOLS/in-step.cjs"; then
-    # The second form is for a mirror that lacks packages for other platforms: npm
-    # then writes a lockfile without them, and `npm ci` refuses that lockfile.
-    patiently "fetching npm packages" "$CACHE/log/npm-ci.log" npm_install ci 2> /dev/null ||
-      patiently "fetching npm packages" "$CACHE/log/npm-install.log" npm_install install --no-save ||
-      die "npm ci failed in $REPO, and npm install too." "If package.json was changed by hand: npm install --package-lock-only"
+    patiently "fetching npm packages" "$CACHE/log/npm-ci.log" npm_ci ||
+      die "npm ci failed in $REPO." "If package.json was changed by hand: npm install --package-lock-only"
   fi
   printf '%s\n' "$want" > "$stamp"
 }
