@@ -121,7 +121,7 @@ describe('the life of a fleet', () => {
     });
     const full = await flock.status('flock-1');
     volume.isFull = false;
-    await eventually('flock-1 to hold a version that is newer', 60, async () => {
+    await eventually('flock-1 to hold a version that is newer', 150, async () => {
       const { problems, chunks, models } = await flock.status('flock-1');
       const isNewer = models[0]?.certified?.age > (full.models[0]?.certified?.age ?? 0);
       const isHeld = chunks.assigned > 0 && chunks.held === chunks.assigned;

@@ -56,7 +56,7 @@ it('shortens sentences before it leaves out the newest maps, and reputation befo
 });
 
 it('does not hide a report that is wrong whatever its size', () => {
-  expect(() => encodeFitting(report({ at: -1 }))).toThrow('report: at');
+  expect(() => encodeFitting(report({ at: -1 }))).toThrow('report is malformed: at');
 });
 
 it('tells the certified version of each model first, then the newest versions', async () => {
