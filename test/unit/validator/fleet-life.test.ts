@@ -127,7 +127,7 @@ describe('the life of a fleet', () => {
       const isHeld = chunks.assigned > 0 && chunks.held === chunks.assigned;
       return problems.length === 0 && isNewer && isHeld ? true : undefined;
     });
-  }, 120_000);
+  }, 240_000);
 
   it('stops the learning of a validator that the charter removes, and cuts it off', async () => {
     await charter(4, model(3, often));
