@@ -11,7 +11,7 @@ setup_log=$CACHE/log/test-setup.log
 checks_passed=0
 checks_failed=0
 failed_names=()
-setup_pid=''
+setup_pid='' api_pid=''
 summary='0 passed, 1 failed, 0 skipped' # until there is something to count
 cd "$REPO"
 # one run at a time: a second would lose its cluster when the first one cleans up
@@ -32,6 +32,7 @@ clean_up() {
     kill -- "-$setup_pid" 2> /dev/null || true
     wait "$setup_pid" 2> /dev/null || true
   fi
+  if [[ -n $api_pid ]]; then kill "$api_pid" 2> /dev/null || true; fi
   if [[ ${KEEP:-} == 1 ]]; then
     say "KEEP=1: the cluster \"$cluster\" stays (remove it with: tools/cluster.sh delete $cluster)"
   else
@@ -79,7 +80,8 @@ check() {
   fi
 }
 
-# suite PROJECT: a vitest project, which counts its own tests
+# suite PROJECT: a vitest project, which counts its own tests. Ends with 1 when one
+# failed, with 2 when it broke down before its first test and so is in no report.
 suite() {
   local begun
   begun=$(date +%s)
@@ -87,21 +89,25 @@ suite() {
   if npx vitest run --project "$1" --reporter=default --reporter=json --outputFile.json="$reports/$1.json"; then
     printf -- '-- %s tests passed (%s)\n' "$1" "$(since "$begun")"
   else
-    # a suite that breaks down before its first test is in no report
-    node -e 'process.exit(JSON.parse(require("fs").readFileSync(process.argv[1])).numFailedTests > 0 ? 0 : 1)' "$reports/$1.json" 2> /dev/null ||
-      checks_failed=$((checks_failed + 1))
-    failed "$1 tests"
+    node -e 'process.exit(JSON.parse(require("fs").readFileSync(process.argv[1])).numFailedTests > 0 ? 0 : 1)' "$reports/$1.json" 2> /dev/null || return 2
+    return 1
   fi
 }
 
+# verdict NAME STATUS: what a suite's end means for the whole
+verdict() {
+  case $2 in
+    0) return ;;
+    1) ;;
+    *) checks_failed=$((checks_failed + 1)) ;;
+  esac
+  failed "$1 tests"
+}
+
 api_server_tests() {
-  if KUBEBUILDER_ASSETS=$("$TOOLS/get.sh" envtest); then
-    export KUBEBUILDER_ASSETS
-    suite apiserver
-  else
-    checks_failed=$((checks_failed + 1))
-    failed "set-up of the API server tests"
-  fi
+  KUBEBUILDER_ASSETS=$("$TOOLS/get.sh" envtest) || return 2
+  export KUBEBUILDER_ASSETS
+  suite apiserver
 }
 
 end_to_end_tests() {
@@ -126,7 +132,9 @@ end_to_end_tests() {
   KUBECONFIG=$(cat "$reports/kubeconfig")
   MURMURATION_E2E_IMAGE=$(cat "$reports/image")
   export PATH KUBECONFIG MURMURATION_E2E_IMAGE MURMURATION_E2E_CLUSTER=$cluster
-  suite e2e
+  local status=0
+  suite e2e || status=$?
+  verdict "end-to-end" "$status"
 }
 
 # The sum over vitest's reports and the checks.
@@ -159,10 +167,20 @@ export PATH=$bin:$PATH
 if [[ ${1:-all} == all ]]; then
   check "type check" npx tsc -p tsconfig.json --noEmit
   check lint npx biome check .
-  suite unit
-  api_server_tests
+  status=0
+  suite unit || status=$?
+  verdict unit "$status"
+  # beside the end-to-end tests: both wait more than they compute
+  api_server_tests > "$reports/apiserver.log" 2>&1 &
+  api_pid=$!
 fi
 end_to_end_tests
+if [[ -n $api_pid ]]; then
+  status=0
+  wait "$api_pid" || status=$?
+  cat "$reports/apiserver.log"
+  verdict "API server" "$status"
+fi
 printf '\n'
 if ((${#failed_names[@]} > 0)); then printf 'Failed:%s\n' "$(printf ' %s,' "${failed_names[@]}" | sed 's/,$//')"; fi
 printf 'Took %s.\n' "$(since "$begun")"
