@@ -12,7 +12,7 @@ import {
   MAX_REPLY_BYTES,
 } from './exchange.ts';
 import { backOff, mayHave, newPeer, outcomeOf, type Peer, shuffle } from './fetch-peer.ts';
-import type { FetchOutcome, Misbehaviour, Source } from './fetcher.ts';
+import type { FetchOutcome, Misbehaviour, Source } from './fetch-source.ts';
 import { pick } from './picker.ts';
 import type { ChunkStore } from './store.ts';
 import type { Block } from './version.ts';

@@ -1,23 +1,12 @@
 import type { CID } from 'multiformats/cid';
 import { MalformedError } from '../codec/index.ts';
-import type { BufferMap } from './buffer-map.ts';
 import { DAG_CBOR } from './cid.ts';
 import { type Clock, realClock } from './clock.ts';
 import type { ChunkNetwork } from './exchange.ts';
 import { FetchRun } from './fetch-run.ts';
+import type { FetchOutcome, Misbehaviour, Source } from './fetch-source.ts';
 import { decodeManifest, type Manifest } from './manifest.ts';
 import type { ChunkStore } from './store.ts';
-
-/** Somebody who may have blocks, with what is known of what it holds. */
-export interface Source {
-  readonly peer: string;
-  readonly map?: BufferMap | undefined;
-}
-
-/** What no honest peer does. */
-export type Misbehaviour = 'malformed' | 'wrong-bytes' | 'oversize';
-/** How a request ended. */
-export type FetchOutcome = 'ok' | 'refused' | 'timeout' | Misbehaviour;
 
 export interface ChunkFetcherOptions {
   readonly store: ChunkStore;

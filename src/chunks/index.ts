@@ -7,6 +7,7 @@ export { cidOf, DAG_CBOR, isBlockCid, matches, parseBlockCid, RAW } from './cid.
 export { type Clock, realClock } from './clock.ts';
 export * from './errors.ts';
 export * from './exchange.ts';
+export * from './fetch-source.ts';
 export * from './fetcher.ts';
 export * from './holdings.ts';
 export * from './manifest.ts';

@@ -1,6 +1,6 @@
 /** Which conditions a person should hear of: a problem is what does not mend itself, or takes too long to. Pure. */
 import { COMMON_CONDITIONS, type Conditioned, findCondition, REASONS } from '../../api/index.ts';
-import type { Listed } from './state.ts';
+import type { Listed } from './listed.ts';
 
 /** Something that keeps one object from being as it should, in the words of its condition. */
 export interface Problem {

@@ -1,7 +1,8 @@
 /** Lists what the state of fleets is made from. */
 import { KINDS, type Model, type ModelShard, type ValidatorFleet, type ValidatorNode } from '../../api/index.ts';
 import { type Client, defineKind, type Kind, type KubeObject } from '../../kube/index.ts';
-import { type FleetState, fleetState, type Listed } from './state.ts';
+import type { Listed } from './listed.ts';
+import { type FleetState, fleetState } from './state.ts';
 
 const described = <T extends KubeObject>(kind: (typeof KINDS)[keyof typeof KINDS]): Kind<T> => {
   const [group = '', version = ''] = kind.apiVersion.split('/');

@@ -14,15 +14,8 @@ import {
   type ValidatorFleet,
   type ValidatorNode,
 } from '../../api/index.ts';
+import type { Listed } from './listed.ts';
 import { type Problem, problemsOf } from './problems.ts';
-
-/** What was listed. */
-export interface Listed {
-  readonly fleets: readonly ValidatorFleet[];
-  readonly nodes: readonly ValidatorNode[];
-  readonly models: readonly Model[];
-  readonly shards: readonly ModelShard[];
-}
 
 /** One ValidatorFleet. */
 export interface FleetLine {

@@ -1,7 +1,7 @@
 /** Which validators to ask: of the model's network, ready ones first. Pure. */
 import { isTrue, NODE_CONDITIONS } from '../../api/index.ts';
 import { failed, misused } from '../errors.ts';
-import type { Listed } from '../fleet/state.ts';
+import type { Listed } from '../fleet/listed.ts';
 
 /** Names of pods to ask in this order. */
 export function chooseValidators(listed: Listed, modelName: string, namespace: string): readonly string[] {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Listed } from '../../../src/cli/fleet/state.ts';
+import type { Listed } from '../../../src/cli/fleet/listed.ts';
 import { askValidator, type Question } from '../../../src/cli/predict/ask.ts';
 import { chooseValidators } from '../../../src/cli/predict/choose.ts';
 import { readInstances } from '../../../src/cli/predict/instances.ts';

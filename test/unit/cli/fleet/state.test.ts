@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { fleetState, type Listed } from '../../../../src/cli/fleet/state.ts';
+import type { Listed } from '../../../../src/cli/fleet/listed.ts';
+import { fleetState } from '../../../../src/cli/fleet/state.ts';
 import { ago, condition, convergedModel, fleet, model, node, now, readyNode, shard } from './objects.ts';
 
 const nothing: Listed = { fleets: [], nodes: [], models: [], shards: [] };

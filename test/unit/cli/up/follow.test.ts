@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Connection } from '../../../../src/cli/cluster/connection.ts';
 import { exitCodeOf } from '../../../../src/cli/errors.ts';
-import type { Listed } from '../../../../src/cli/fleet/state.ts';
+import type { Listed } from '../../../../src/cli/fleet/listed.ts';
 import { fleetState } from '../../../../src/cli/fleet/state.ts';
 import { follow } from '../../../../src/cli/up/follow.ts';
 import { missingOf } from '../../../../src/cli/up/missing.ts';
