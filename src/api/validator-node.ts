@@ -8,7 +8,7 @@ import { atMostOne, exactlyOne, immutable, pick, ruled, type Transition, text, w
 const imageName = text(
   /^[A-Za-z0-9][A-Za-z0-9._:/@-]*$/,
   512,
-  'image must be an image reference such as "ghcr.io/you/murmuration:0.1.0", without spaces.',
+  'image must be an image reference such as "registry.example/murmuration:0.1.0", without spaces.',
 );
 
 const resourceClaim = ruled(

@@ -12,8 +12,8 @@ images=$out/images
 bin=$out/server/kubernetes/server/bin
 mkdir -p "$bin"
 
-tag() { # NAME FILE-IN-KIND
-  grep -ohE "$1:[^\"]+" "$kind_source/$2" | head -1
+tag() { # NAME FILE-IN-KIND: the whole reference, with the registry that kind expects
+  grep -ohE "[a-z0-9.]+/$1:[^\"]+" "$kind_source/$2" | head -1
 }
 kubeadm_tags() {
   (exec -a kubeadm "$programs/kube" config images list --kubernetes-version "$KUBERNETES_VERSION" 2> /dev/null)
@@ -64,13 +64,13 @@ mapfile -t dns < <(kubeadm_tags | grep coredns)
 ((${#core[@]} >= 5 && ${#dns[@]} == 1)) || die "kubeadm named unexpected images: ${core[*]} ${dns[*]}"
 archive=$TOOLS/airgap/archive.sh
 "$archive" "$bin/kube-apiserver.tar" "$images/kubernetes" "{$env,\"Entrypoint\":[\"/usr/bin/kube\"],\"Cmd\":[\"kindnetd\"]}" \
-  "${core[@]}" "$(tag docker.io/kindest/kindnetd pkg/build/nodeimage/const_cni.go)" \
-  "$(tag docker.io/kindest/local-path-provisioner pkg/build/nodeimage/const_storage.go)"
+  "${core[@]}" "$(tag kindest/kindnetd pkg/build/nodeimage/const_cni.go)" \
+  "$(tag kindest/local-path-provisioner pkg/build/nodeimage/const_storage.go)"
 "$archive" "$bin/kube-controller-manager.tar" "$images/coredns" "{$env,\"Entrypoint\":[\"/coredns\"]}" "${dns[0]}"
 "$archive" "$bin/kube-scheduler.tar" "$images/pause" "{$env,\"Entrypoint\":[\"/pause\"]}" \
-  "$(tag registry.k8s.io/pause images/base/files/etc/containerd/config.toml)"
+  "$(tag pause images/base/files/etc/containerd/config.toml)"
 "$archive" "$bin/kube-proxy.tar" "$images/helper" "{$env,\"Cmd\":[\"sh\"]}" \
-  "$(tag docker.io/kindest/local-path-helper pkg/build/nodeimage/const_storage.go)"
+  "$(tag kindest/local-path-helper pkg/build/nodeimage/const_storage.go)"
 
 # the node's own programs are calls of the one that the base image holds
 for name in kubeadm kubelet kubectl; do
