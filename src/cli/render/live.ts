@@ -20,16 +20,22 @@ export class LiveBlock {
 
   /** Replaces the block by `lines`, in one write so that nothing flickers. */
   draw(lines: readonly string[]): void {
-    const shown = withinRows(lines, (this.#terminal.rows ?? 24) - 1);
-    const up = this.#drawn > 0 ? `${csi}${this.#drawn}A` : '';
-    const body = shown.map((line) => `${csi}2K${line}\n`).join('');
-    this.#terminal.write(`${up}\r${body}${csi}0J`);
-    this.#drawn = shown.length;
+    // A terminal that does not know its height says 0.
+    const rows = this.#terminal.rows === 0 ? undefined : this.#terminal.rows;
+    this.#replace(withinRows(lines, (rows ?? 24) - 1));
   }
 
-  /** Leaves the block where it is: what is written next goes below it. */
-  end(): void {
+  /** Draws for the last time: all of `lines`, however low the window is. What is written next goes below. */
+  finish(lines: readonly string[]): void {
+    this.#replace(lines);
     this.#drawn = 0;
+  }
+
+  #replace(lines: readonly string[]): void {
+    const up = this.#drawn > 0 ? `${csi}${this.#drawn}A` : '';
+    const body = lines.map((line) => `${csi}2K${line}\n`).join('');
+    this.#terminal.write(`${up}\r${body}${csi}0J`);
+    this.#drawn = lines.length;
   }
 }
 

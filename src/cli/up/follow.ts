@@ -68,8 +68,9 @@ type Show = (state: FleetState, last: boolean) => void;
 function onTerminal(io: Io): Show {
   const block = new LiveBlock(io.err);
   return (state, last) => {
-    block.draw(fleetText(state, io.err.columns ?? 80));
-    if (last) block.end();
+    const lines = fleetText(state, io.err.columns ?? 80);
+    if (last) block.finish(lines);
+    else block.draw(lines);
   };
 }
 

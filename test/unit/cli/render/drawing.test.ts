@@ -70,8 +70,7 @@ describe('a live block', () => {
   it('leaves what it drew in place once it has ended', () => {
     const { written, terminal } = screen(24);
     const block = new LiveBlock(terminal);
-    block.draw(['one']);
-    block.end();
+    block.finish(['one']);
     block.draw(['two']);
     expect(written[1]).not.toMatch(/\[\d+A/);
   });
@@ -81,5 +80,14 @@ describe('a live block', () => {
     new LiveBlock(terminal).draw(['1', '2', '3', '4', '5']);
     expect(written[0]?.match(/\n/g)).toHaveLength(3);
     expect(written[0]).toContain('3 more lines');
+  });
+
+  it('draws all of the last lines, and all in a window of unknown height', () => {
+    const { written, terminal } = screen(2);
+    new LiveBlock(terminal).finish(['1', '2', '3']);
+    expect(written[0]).toContain('3\n');
+    const unknown = screen(0);
+    new LiveBlock(unknown.terminal).draw(['1', '2', '3']);
+    expect(unknown.written[0]).toContain('3\n');
   });
 });
