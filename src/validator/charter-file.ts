@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { errorCode } from '../disk/index.ts';
 
 /**
  * Reads a file again and again and hands on its bytes when they changed. A mounted ConfigMap is replaced by renaming
@@ -24,7 +25,7 @@ export async function followFile(
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) parts.onError(error);
+      if (errorCode(error) !== 'ENOENT') parts.onError(error);
     }
     await parts.sleep(parts.everyMilliseconds, signal).catch(() => undefined);
   }

@@ -1,19 +1,9 @@
+import type { ValidatorOptions } from '../../validator/index.ts';
 import type { Io } from '../io.ts';
 import { podLogger } from './log.ts';
 
 /** Flags of `murmur validator`, as the operator writes them into the pod. */
-export interface ValidatorFlags {
-  readonly name: string;
-  readonly network: string;
-  readonly authority: string;
-  readonly identity: string;
-  readonly charter: string;
-  readonly stateDir: string;
-  readonly signer: string;
-  readonly listen: string;
-  readonly http: string;
-  readonly mounts: string;
-  readonly ownData?: string;
+export interface ValidatorFlags extends Omit<ValidatorOptions, 'env' | 'dataDir' | 'log' | 'world' | 'signal'> {
   readonly debug?: boolean;
 }
 

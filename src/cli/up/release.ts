@@ -34,28 +34,15 @@ export async function installRelease(
 ): Promise<'installed' | 'upgraded' | 'unchanged'> {
   const present = await presentManifest(release, options);
   if (present !== undefined && present === (await wantedManifest(release, options))) return 'unchanged';
-  await tool(
-    [
-      release.helm,
-      'upgrade',
-      '--install',
-      ...target(release),
-      release.name,
-      release.chart,
-      ...sets(release),
-      '--create-namespace',
-      '--wait',
-      '--timeout',
-      '5m',
-    ],
-    options,
-  ).catch((error: unknown) => {
-    throw failed(
-      `The release ${release.name} could not be installed in namespace ${systemNamespace}.`,
-      `See what keeps the operator from getting ready: kubectl -n ${systemNamespace} describe pods`,
-      error,
-    );
-  });
+  await tool([...upgrade(release), '--create-namespace', '--wait', '--timeout', '5m'], options).catch(
+    (error: unknown) => {
+      throw failed(
+        `The release ${release.name} could not be installed in namespace ${systemNamespace}.`,
+        `See what keeps the operator from getting ready: kubectl -n ${systemNamespace} describe pods`,
+        error,
+      );
+    },
+  );
   return present === undefined ? 'installed' : 'upgraded';
 }
 
@@ -87,24 +74,21 @@ async function presentManifest(
 /** What an upgrade would deploy, rendered with the server's own version and capabilities. */
 async function wantedManifest(release: Release, options: ToolOptions): Promise<string | undefined> {
   const { say: _, ...quiet } = options;
-  const dry = await tryTool(
-    [
-      release.helm,
-      'upgrade',
-      '--install',
-      ...target(release),
-      release.name,
-      release.chart,
-      ...sets(release),
-      '--dry-run=server',
-      '-o',
-      'json',
-    ],
-    quiet,
-  );
+  const dry = await tryTool([...upgrade(release), '--dry-run=server', '-o', 'json'], quiet);
   // A chart that does not render is for the real upgrade to complain about.
   return dry.code === 0 ? rendered.parse(JSON.parse(dry.result)).manifest.trim() : undefined;
 }
+
+/** The upgrade itself, to be carried out or only rendered. */
+const upgrade = (release: Release): readonly [string, ...string[]] => [
+  release.helm,
+  'upgrade',
+  '--install',
+  ...target(release),
+  release.name,
+  release.chart,
+  ...sets(release),
+];
 
 function target({ kubeconfig, context }: Pick<Release, 'kubeconfig' | 'context'>): readonly string[] {
   return [
