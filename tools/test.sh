@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # test.sh: does all set-up, runs every check and test, and ends with the line
 # `N passed, N failed, N skipped`. test.sh e2e runs the end-to-end tests alone.
-# The cluster and the image are made in the background, at low priority, while the
-# cheaper tests run. KEEP=1 leaves the cluster for the next run.
+# The cluster and the image are made in the background, at low priority, and the
+# end-to-end tests, which mostly wait, run there too, while the others run in sight.
+# KEEP=1 leaves the cluster for the next run.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 cluster=murmuration-e2e
@@ -11,7 +12,7 @@ setup_log=$CACHE/log/test-setup.log
 checks_passed=0
 checks_failed=0
 failed_names=()
-setup_pid='' api_pid=''
+setup_pid='' e2e_pid=''
 summary='0 passed, 1 failed, 0 skipped' # until there is something to count
 cd "$REPO"
 # one run at a time: a second would lose its cluster when the first one cleans up
@@ -28,11 +29,12 @@ if docker info > /dev/null 2>&1; then daemon=present; else daemon=ours; fi
 clean_up() {
   local status=$?
   trap '' INT TERM
-  if [[ -n $setup_pid ]] && kill -0 "$setup_pid" 2> /dev/null; then
-    kill -- "-$setup_pid" 2> /dev/null || true
-    wait "$setup_pid" 2> /dev/null || true
-  fi
-  if [[ -n $api_pid ]]; then kill "$api_pid" 2> /dev/null || true; fi
+  local pid
+  for pid in $e2e_pid $setup_pid; do
+    kill -0 "$pid" 2> /dev/null || continue
+    kill -- "-$pid" 2> /dev/null || true
+    wait "$pid" 2> /dev/null || true
+  done
   if [[ ${KEEP:-} == 1 ]]; then
     say "KEEP=1: the cluster \"$cluster\" stays (remove it with: tools/cluster.sh delete $cluster)"
   else
@@ -44,6 +46,16 @@ clean_up() {
 }
 trap clean_up EXIT
 trap 'exit 130' INT TERM
+
+# apart LOG COMMAND...: runs it in the background, in a process group of its own, so
+# that all of it can be ended at once; `$!` is its pid
+apart() {
+  local log=$1
+  shift
+  set -m
+  "$@" > "$log" 2>&1 < /dev/null &
+  set +m
+}
 
 # What the end-to-end tests need; its log is shown only when it fails.
 set_up_cluster() {
@@ -104,25 +116,33 @@ verdict() {
   failed "$1 tests"
 }
 
+# run_suite NAME COMMAND...: a suite in sight
+run_suite() {
+  local name=$1 status=0
+  shift
+  "$@" || status=$?
+  verdict "$name" "$status"
+}
+
 api_server_tests() {
   KUBEBUILDER_ASSETS=$("$TOOLS/get.sh" envtest) || return 2
   export KUBEBUILDER_ASSETS
   suite apiserver
 }
 
+# Ends as a suite does, and with 2 when the cluster could not be made.
 end_to_end_tests() {
   local last='' line
   while kill -0 "$setup_pid" 2> /dev/null; do
     line=$(tail -n 1 "$setup_log")
     if [[ $line != "$last" ]]; then say "cluster and image: $line"; fi
     last=$line
-    sleep 5
+    sleep 1
   done
-  if ! wait "$setup_pid"; then
+  if [[ ! -s $reports/image ]]; then
     tail -n 60 "$setup_log"
-    checks_failed=$((checks_failed + 1))
-    failed "set-up of the end-to-end tests"
-    return
+    say "the set-up of the end-to-end tests failed"
+    return 2
   fi
   # by their names, as a person would call them; after Node, which must stay ours
   local name on_path=$reports/bin
@@ -132,9 +152,7 @@ end_to_end_tests() {
   KUBECONFIG=$(cat "$reports/kubeconfig")
   MURMURATION_E2E_IMAGE=$(cat "$reports/image")
   export PATH KUBECONFIG MURMURATION_E2E_IMAGE MURMURATION_E2E_CLUSTER=$cluster
-  local status=0
-  suite e2e || status=$?
-  verdict "end-to-end" "$status"
+  suite e2e
 }
 
 # The sum over vitest's reports and the checks.
@@ -155,32 +173,22 @@ JS
 }
 
 begun=$(date +%s)
-# a session of its own, so that all of it can be ended at once
-export -f set_up_cluster
-export cluster reports
-setsid bash -c 'set -euo pipefail; set_up_cluster' > "$setup_log" 2>&1 < /dev/null &
+apart "$setup_log" set_up_cluster
 setup_pid=$!
 
 bin=$("$TOOLS/node.sh")
 export PATH=$bin:$PATH
 "$TOOLS/deps.sh"
+apart "$reports/e2e.log" end_to_end_tests
+e2e_pid=$!
 if [[ ${1:-all} == all ]]; then
   check "type check" npx tsc -p tsconfig.json --noEmit
   check lint npx biome check .
-  status=0
-  suite unit || status=$?
-  verdict unit "$status"
-  # beside the end-to-end tests: both wait more than they compute
-  api_server_tests > "$reports/apiserver.log" 2>&1 &
-  api_pid=$!
+  run_suite unit suite unit
+  run_suite "API server" api_server_tests
 fi
-end_to_end_tests
-if [[ -n $api_pid ]]; then
-  status=0
-  wait "$api_pid" || status=$?
-  cat "$reports/apiserver.log"
-  verdict "API server" "$status"
-fi
+tail -n +1 -f --pid="$e2e_pid" "$reports/e2e.log"
+run_suite end-to-end wait "$e2e_pid"
 printf '\n'
 if ((${#failed_names[@]} > 0)); then printf 'Failed:%s\n' "$(printf ' %s,' "${failed_names[@]}" | sed 's/,$//')"; fi
 printf 'Took %s.\n' "$(since "$begun")"

@@ -46,26 +46,27 @@ async function dialer(cluster: Cluster, name: string, key: Uint8Array): Promise<
       .map((line) => JSON.parse(line) as Line);
 }
 
-describe('members only', () => {
-  const cluster = new Cluster(inject('kubeconfig'));
-  afterAll(async () => {
-    await cluster.kubectl('delete', 'pod', '-l', 'app=dialer', '--ignore-not-found', '--wait=false');
-  });
-
-  test('a pod in the namespace that is no member gets no protocol at all', async () => {
-    const { key } = await generateIdentity();
-    const lines = await dialer(cluster, 'stranger', key);
-    const seen = await eventually('the stranger to be refused', 90, async () => {
-      const now = await lines();
-      return now.some(({ event }) => event === 'refused' || event === 'protocols') && now;
+export const strangers = (): void => {
+  describe('members only', () => {
+    const cluster = new Cluster(inject('kubeconfig'));
+    afterAll(async () => {
+      await cluster.kubectl('delete', 'pod', '-l', 'app=dialer', '--ignore-not-found', '--wait=false');
     });
-    expect(seen.map(({ event }) => event)).toContain('refused');
-    expect(seen.map(({ event }) => event)).not.toContain('protocols');
-  });
 
-  test('a member is let in before its pod exists, and cut off within 10 s when it is removed', async () => {
-    const { key } = await generateIdentity();
-    await cluster.apply(`
+    test('a pod in the namespace that is no member gets no protocol at all', async () => {
+      const { key } = await generateIdentity();
+      const lines = await dialer(cluster, 'stranger', key);
+      const seen = await eventually('the stranger to be refused', 90, async () => {
+        const now = await lines();
+        return now.some(({ event }) => event === 'refused' || event === 'protocols') && now;
+      });
+      expect(seen.map(({ event }) => event)).toContain('refused');
+      expect(seen.map(({ event }) => event)).not.toContain('protocols');
+    });
+
+    test('a member is let in before its pod exists, and cut off within 10 s when it is removed', async () => {
+      const { key } = await generateIdentity();
+      await cluster.apply(`
 apiVersion: v1
 kind: Secret
 metadata: {name: guest-key}
@@ -80,24 +81,25 @@ spec:
   identity: {secretRef: {name: guest-key}}
   storage: {size: 16Mi, retain: Delete}
 `);
-    await eventually('the guest to be a member', 60, async () => {
-      const guest = await cluster.get('vn', 'guest');
-      return guest?.status?.peerId !== undefined;
+      await eventually('the guest to be a member', 60, async () => {
+        const guest = await cluster.get('vn', 'guest');
+        return guest?.status?.peerId !== undefined;
+      });
+      const lines = await dialer(cluster, 'guest-dialer', key);
+      const before = await eventually('the guest to be spoken to', 90, async () => {
+        const now = await lines();
+        return now.find(({ event }) => event === 'protocols');
+      });
+      expect(before.protocols).toContain('/murmuration/hello/1.0.0');
+      const removedAt = Date.now();
+      await cluster.kubectl('delete', 'vn', 'guest', '--wait=false');
+      const closed = await eventually('the guest to be cut off', 30, async () => {
+        const now = await lines();
+        return now.find(({ event }) => event === 'closed');
+      });
+      expect(closed.at - removedAt).toBeLessThan(10_000);
+      await eventually('the guest to be gone', 60, async () => (await cluster.get('vn', 'guest')) === undefined);
+      await cluster.kubectl('delete', 'secret', 'guest-key');
     });
-    const lines = await dialer(cluster, 'guest-dialer', key);
-    const before = await eventually('the guest to be spoken to', 90, async () => {
-      const now = await lines();
-      return now.find(({ event }) => event === 'protocols');
-    });
-    expect(before.protocols).toContain('/murmuration/hello/1.0.0');
-    const removedAt = Date.now();
-    await cluster.kubectl('delete', 'vn', 'guest', '--wait=false');
-    const closed = await eventually('the guest to be cut off', 30, async () => {
-      const now = await lines();
-      return now.find(({ event }) => event === 'closed');
-    });
-    expect(closed.at - removedAt).toBeLessThan(10_000);
-    await eventually('the guest to be gone', 60, async () => (await cluster.get('vn', 'guest')) === undefined);
-    await cluster.kubectl('delete', 'secret', 'guest-key');
   });
-});
+};
