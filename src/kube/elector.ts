@@ -47,6 +47,10 @@ export class Elector {
   /** When the present version of the lease was first seen, on our monotonic clock. */
   #seenAt = 0;
   #leading = false;
+  /** When somebody, we or another, was last seen to hold the lease; before the first look, when that began. */
+  #heldAt: number | undefined;
+  /** Why the last attempt failed. */
+  #problem: string | undefined;
 
   constructor(init: ElectorInit) {
     const { leaseMs = 15_000, renewMs = 10_000, retryMs = 2_000 } = init;
@@ -64,6 +68,15 @@ export class Elector {
   get holder(): string | undefined {
     const holder = this.#lease?.spec?.holderIdentity;
     return holder === '' ? undefined : holder;
+  }
+
+  /** Says so, and why, when for longer than `ms` nobody was seen to hold the lease. */
+  leaderless(ms: number): string | undefined {
+    const { clock, lease } = this.#init;
+    const silence = clock.monotonic() - (this.#heldAt ?? clock.monotonic());
+    if (silence <= ms) return undefined;
+    const why = this.#problem === undefined ? '' : ` (${this.#problem})`;
+    return `lease ${lease.namespace}/${lease.name}: nobody has held it for ${Math.round(silence / 1000)} s${why}`;
   }
 
   /** Competes until the signal is aborted; then ends its term, gives the lease back and resolves. */
@@ -125,6 +138,7 @@ export class Elector {
     // A hanging connection must leave time for another try, and must not hide that the time is over.
     const left = this.#leading ? Math.max(1, fence.remainingMs()) : renewMs;
     const call = { signal, deadlineMs: Math.min(left, renewMs / 3) };
+    this.#heldAt ??= started;
     try {
       // While we hold it, the copy we wrote is the newest one, or we get a Conflict and look.
       if (!this.#holds()) this.#saw(await client.find(Lease, key, call));
@@ -135,10 +149,14 @@ export class Elector {
         const { holderIdentity, leaseDurationSeconds } = lease.spec ?? {};
         const theirs = holderIdentity !== undefined && holderIdentity !== '' && holderIdentity !== identity;
         const termMs = leaseDurationSeconds === undefined ? leaseMs : leaseDurationSeconds * 1000;
-        if (theirs && clock.monotonic() < this.#seenAt + termMs) return false;
+        if (theirs && clock.monotonic() < this.#seenAt + termMs) {
+          this.#heldAt = clock.monotonic();
+          return false;
+        }
         this.#saw(await client.replace(Lease, this.#claim(lease), call));
       }
       fence.allowUntil(started + renewMs);
+      this.#heldAt = started;
       return true;
     } catch (error) {
       if (signal.aborted) return false;
@@ -148,8 +166,9 @@ export class Elector {
           () => undefined,
         );
       }
+      this.#problem = messageOf(error);
       log.debug(
-        { lease: `${key.namespace}/${key.name}`, err: messageOf(error) },
+        { lease: `${key.namespace}/${key.name}`, err: this.#problem },
         'the lease could not be taken or renewed',
       );
       return false;

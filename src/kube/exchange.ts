@@ -87,7 +87,10 @@ export class Exchange {
     const silence = () =>
       new ConnectionFailed({ attempt, code: 0 }, `nothing came for ${idleMs} ms, so the connection is taken for dead`);
     const guard = deadline(this.#clock, [signal, this.#init.signal]);
-    let cancelIdle = this.#clock.after(idleMs, () => guard.abort(silence()));
+    const openMs = Math.min(idleMs, call.deadlineMs ?? 15_000);
+    let cancelIdle = this.#clock.after(openMs, () =>
+      guard.abort(new DeadlineExceeded({ attempt, code: 0 }, `no answer within ${openMs} ms`)),
+    );
     const alive = () => {
       cancelIdle();
       cancelIdle = this.#clock.after(idleMs, () => guard.abort(silence()));
@@ -98,8 +101,9 @@ export class Exchange {
     };
     let answer: TransportAnswer;
     try {
-      answer = await this.#send(call, guard.signal, true);
+      answer = await this.#send(call, guard.signal, { streaming: true });
       if (answer.status >= 400) throw await this.#refusal(attempt, answer);
+      alive();
     } catch (error) {
       finish();
       throw guard.signal.aborted ? guard.signal.reason : error;
@@ -133,13 +137,15 @@ export class Exchange {
 
   async #call(call: Call, fence: Fence): Promise<unknown> {
     const { attempt } = call;
-    const allowed = fence.remainingMs();
-    if (allowed <= 0) {
+    const gate = () => {
+      if (fence.remainingMs() > 0) return;
       throw new FencedOff(
         { attempt, code: 0 },
         'not sent: this process does not lead now. It is tried again once it does',
       );
-    }
+    };
+    gate();
+    const allowed = fence.remainingMs();
     const asked = call.deadlineMs ?? 30_000;
     const ms = Math.min(asked, allowed);
     const guard = deadline(this.#clock, [call.signal, this.#init.signal], ms, () =>
@@ -150,7 +156,7 @@ export class Exchange {
     try {
       for (let tries = 1; ; tries += 1) {
         try {
-          return await this.#once(call, guard.signal);
+          return await this.#once(call, guard.signal, fence === open ? undefined : gate);
         } catch (error) {
           if (guard.signal.aborted) throw guard.signal.reason;
           if (!(error instanceof KubeError) || tries >= (this.#init.attempts ?? 5) || !this.#mayRetry(call, error))
@@ -166,6 +172,7 @@ export class Exchange {
   }
 
   #mayRetry(call: Call, error: KubeError): boolean {
+    if (error instanceof FencedOff) return false;
     switch (error.code) {
       case 429:
         return true;
@@ -183,8 +190,8 @@ export class Exchange {
     }
   }
 
-  async #once(call: Call, signal: AbortSignal): Promise<unknown> {
-    const answer = await this.#send(call, signal, false);
+  async #once(call: Call, signal: AbortSignal, gate: (() => void) | undefined): Promise<unknown> {
+    const answer = await this.#send(call, signal, { streaming: false, gate });
     if (answer.status >= 400) throw await this.#refusal(call.attempt, answer);
     const text = await this.#text(call.attempt, answer);
     try {
@@ -197,7 +204,11 @@ export class Exchange {
     }
   }
 
-  async #send(call: Call, signal: AbortSignal, streaming: boolean): Promise<TransportAnswer> {
+  async #send(
+    call: Call,
+    signal: AbortSignal,
+    how: Pick<TransportRequest, 'streaming' | 'gate'>,
+  ): Promise<TransportAnswer> {
     const { transport, meter, userAgent } = this.#init;
     const started = this.#clock.monotonic();
     let code = '<error>';
@@ -212,7 +223,7 @@ export class Exchange {
         },
         body: call.body === undefined ? undefined : JSON.stringify(call.body),
         signal,
-        streaming,
+        ...how,
       });
       code = String(answer.status);
       return answer;

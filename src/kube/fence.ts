@@ -1,8 +1,9 @@
 import type { Clock } from './time.ts';
 
 /**
- * Whether writes may leave this process. The client asks before each write and cuts the write's deadline to what is
- * left, so that no write can be under way when another process may already lead.
+ * Whether writes may leave this process. The client asks before each write, asks again in the moment before its first
+ * byte leaves (a process may be frozen in between, or the write may wait for a connection), and cuts the write's deadline
+ * to what is left, so that no write can be under way when another process may already lead.
  */
 export interface Fence {
   /** How many ms writes are still allowed, on the monotonic clock; 0 or less when they are not; Infinity for no fence. */

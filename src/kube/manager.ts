@@ -40,8 +40,10 @@ export interface ManagerInit {
   readonly namespaces?: readonly string[] | undefined;
   /** How long `stop` waits for reconciles under way. ms, default 15 000. */
   readonly graceMs?: number | undefined;
-  /** A watch that heard nothing for so long makes the process unhealthy. ms, default 10 min. */
+  /** Where a watch heard nothing or no one leads for so long, the process is not ready, and says why. ms, default 55 000. */
   readonly stuckMs?: number | undefined;
+  /** Where that lasts so long, the process is not alive: it should be started anew. ms, default 3 min. */
+  readonly deadMs?: number | undefined;
   readonly watchTimeoutSeconds?: number | undefined;
   readonly watchIdleMs?: number | undefined;
 }
@@ -198,20 +200,22 @@ export class Manager {
     return this.#stopping;
   }
 
-  /** `/healthz`: alive, and the server has spoken to every watch not long ago. Not ok means: restart me. */
+  /** `/healthz`: the server has spoken to every watch, and someone has led, not too long ago. Not ok means: restart me. */
   healthz(): Health {
-    const problems = this.#started ? this.caches.stuck(this.#init.stuckMs ?? 600_000) : [];
-    return { ok: problems.length === 0, problems };
+    return health(this.#started ? this.#stuck(this.#init.deadMs ?? 180_000) : []);
   }
 
-  /** `/readyz`: started, every kind listed. A stand-by is ready. */
+  /** `/readyz`: started, every kind listed, every watch alive, and someone leads. A stand-by is ready. */
   readyz(): Health {
-    const problems = !this.#started
-      ? ['not started']
-      : this.#stopping !== undefined
-        ? ['stopping']
-        : this.caches.unsynced();
-    return { ok: problems.length === 0, problems };
+    if (!this.#started) return health(['not started']);
+    if (this.#stopping !== undefined) return health(['stopping']);
+    return health([...this.caches.unsynced(), ...this.#stuck(this.#init.stuckMs ?? 55_000)]);
+  }
+
+  /** What has stood still for longer than `ms`. */
+  #stuck(ms: number): readonly string[] {
+    const leaderless = this.#elector?.leaderless(ms);
+    return [...this.caches.stuck(ms), ...(leaderless === undefined ? [] : [leaderless])];
   }
 
   /** One term: runs until the signal is aborted and everything has ended. */
@@ -264,4 +268,8 @@ export class Manager {
     this.#meters.set(controller.name, meter);
     return meter;
   }
+}
+
+function health(problems: readonly string[]): Health {
+  return { ok: problems.length === 0, problems };
 }

@@ -14,6 +14,11 @@ export interface TransportRequest {
   readonly signal: AbortSignal;
   /** A watch: kept away from the connections of short requests. */
   readonly streaming: boolean;
+  /**
+   * Called in the moment before the first byte leaves, however long the request waited for a connection. When it throws,
+   * nothing is sent and the request fails with what it threw.
+   */
+  readonly gate?: (() => void) | undefined;
 }
 
 export interface TransportAnswer {
@@ -89,7 +94,8 @@ export class HttpTransport implements Transport {
       // Every deadline is the caller's, on the caller's clock.
       headersTimeout: 0,
       bodyTimeout: 0,
-    });
+      gate: request.gate,
+    } as Dispatcher.RequestOptions);
     const retryAfter = answer.headers['retry-after'];
     return {
       status: answer.statusCode,
@@ -164,12 +170,24 @@ export class HttpTransport implements Transport {
         throw new Error(`proxy-url ${proxy} of the kubeconfig: only http and https proxies are supported`);
       }
       const agent = new ProxyAgent({ uri: proxy, requestTls: known, allowH2: false });
-      return { short: agent, streams: agent };
+      return { short: agent.compose(gated), streams: agent };
     }
     const keep = { keepAliveTimeout: 60_000, pipelining: 1, allowH2: false, connect };
     return {
-      short: new Pool(this.#origin, { ...keep, connections: this.#init.connections ?? 32 }),
+      short: new Pool(this.#origin, { ...keep, connections: this.#init.connections ?? 32 }).compose(gated),
       streams: new Pool(this.#origin, { ...keep, connections: null }),
     };
   }
 }
+
+/** undici calls `onRequestStart` when a connection is there and right before it writes to it. */
+const gated: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
+  const { gate } = options as { readonly gate?: () => void };
+  if (gate === undefined) return dispatch(options, handler);
+  const start = handler.onRequestStart?.bind(handler);
+  handler.onRequestStart = (...request) => {
+    gate();
+    start?.(...request);
+  };
+  return dispatch(options, handler);
+};

@@ -29,7 +29,7 @@ export const docs = (): void => {
     test('helm test, as the chart says after an install, passes', async () => {
       const said = await command('bash', [
         '-c',
-        `export KUBECONFIG=${inject('kubeconfig')}; helm test murmuration -n murmuration-system`,
+        `export KUBECONFIG=${inject('kubeconfig')}; helm test ${process.env.MURMURATION_E2E_CLUSTER} -n murmuration-system`,
       ]);
       expect(said).toMatch(/Phase:\s+Succeeded/);
     });

@@ -51,6 +51,25 @@ describe('the elector', () => {
     await a.running;
   });
 
+  it('says when nobody has held the lease for long, and why', async () => {
+    const clock = new StillClock();
+    const server = new LeaseServer();
+    const a = candidate('a', server, clock);
+    a.way.loseAnswers = true;
+    await clock.pass(50_000);
+    expect(a.elector.leaderless(55_000)).toBeUndefined();
+    await clock.pass(10_000);
+    expect(a.elector.leaderless(55_000)).toMatch(/^lease ns\/l: nobody has held it for 6\d s \(.*reset\)$/);
+    a.way.loseAnswers = false;
+    await clock.pass(20_000);
+    expect([a.elector.leading, a.elector.leaderless(55_000)]).toEqual([true, undefined]);
+    const b = candidate('b', server, clock);
+    await clock.pass(70_000);
+    expect([b.elector.leading, b.elector.leaderless(55_000)]).toEqual([false, undefined]);
+    for (const one of [a, b]) one.stop.abort(new Error('enough'));
+    await Promise.all([a.running, b.running]);
+  });
+
   it('gives the lease back when it stops, and the next one has it within 2 s', async () => {
     const clock = new StillClock();
     const server = new LeaseServer();
