@@ -1,8 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Three projects, from cheap to dear. `unit` needs nothing but Node, `apiserver` a real kube-apiserver and etcd
- * (KUBEBUILDER_ASSETS), `e2e` a real cluster (KUBECONFIG) with the operator's image in it.
+ * Four projects, from cheap to dear. `unit` needs nothing but Node, `apiserver` and `fault` (the short form of the fault
+ * bench) a real kube-apiserver and etcd (KUBEBUILDER_ASSETS), `e2e` a real cluster (KUBECONFIG) with the operator's image
+ * in it.
  */
 export default defineConfig({
   test: {
@@ -17,6 +18,16 @@ export default defineConfig({
           globalSetup: ['test/apiserver/setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'fault',
+          include: ['test/fault/**/*.test.ts'],
+          globalSetup: ['test/apiserver/setup.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           fileParallelism: false,
         },
       },
