@@ -41,9 +41,11 @@ export interface Stage {
 
 export const LIMIT_MS = 30_000;
 
-/** Sets the stage: two fresh namespaces, and an operator with no more rights than it asks for. */
-export async function setStage(change: Partial<OperatorOptions> = {}): Promise<Stage> {
-  const api = apiServer();
+/**
+ * Sets the stage: two fresh namespaces, and an operator with no more rights than it asks for.
+ * @param api closed by {@link Stage.end}; default: the API server of this run of vitest
+ */
+export async function setStage(change: Partial<OperatorOptions> = {}, api: TestApi = apiServer()): Promise<Stage> {
   const config = new KubeConfig();
   config.loadFromFile(api.kubeconfig);
   const client = Client.from(config);

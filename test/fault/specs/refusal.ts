@@ -1,0 +1,12 @@
+import type { Answer } from '../../apiserver/harness.ts';
+import { type Mutation, pathText } from './mutation.ts';
+
+/** What is wrong with a refusal: it is one of the spec, and it names the field (or one that goes with it). */
+export function refusalProblems({ code, body }: Answer, { field }: Mutation): readonly string[] {
+  const message = String(body?.message ?? '');
+  if (![400, 422, 500].includes(code)) return [`was answered ${code}: ${message}`];
+  const steps = field.path.filter((step) => step !== '0');
+  // A choice is refused by the name of what it belongs to: "data.source must set exactly one of ...".
+  const named = steps.some((step, at) => message.includes(step) && at >= Math.min(1, steps.length - 1));
+  return named ? [] : [`was refused without a word of ${pathText(field)}: ${message.slice(0, 300)}`];
+}
