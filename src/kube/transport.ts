@@ -1,6 +1,7 @@
 import type { RequestOptions } from 'node:https';
+import { connect as connectTcp } from 'node:net';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { type Dispatcher, Pool, ProxyAgent } from 'undici';
+import { buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici';
 import type { Clock } from './time.ts';
 
 /** One HTTP request, without any knowledge of Kubernetes. */
@@ -84,18 +85,21 @@ export class HttpTransport implements Transport {
   async request(request: TransportRequest): Promise<TransportAnswer> {
     const { headers, dispatchers } = await this.#fresh();
     request.signal.throwIfAborted();
-    const answer = await (request.streaming ? dispatchers.streams : dispatchers.short).request({
+    const asking = (request.streaming ? dispatchers.streams : dispatchers.short).request({
       origin: this.#origin,
       path: this.#basePath + request.path,
       method: request.method,
       headers: { ...headers, ...request.headers },
       body: request.body ?? null,
       signal: request.signal,
+      // undici would close the connection after a DELETE that has a body.
+      reset: false,
       // Every deadline is the caller's, on the caller's clock.
       headersTimeout: 0,
       bodyTimeout: 0,
       gate: request.gate,
     } as Dispatcher.RequestOptions);
+    const answer = await unlessAborted(asking, request.signal);
     const retryAfter = answer.headers['retry-after'];
     return {
       status: answer.statusCode,
@@ -163,7 +167,7 @@ export class HttpTransport implements Transport {
     tls: Pick<RequestOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized' | 'servername'>,
   ): Credentials['dispatchers'] {
     const known = Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined));
-    const connect = { ...known, keepAlive: true, keepAliveInitialDelay: 30_000, timeout: 10_000 };
+    const connect = { ...known, keepAlive: true, keepAliveInitialDelay: 30_000, timeout: 10_000, allowH2: false };
     const proxy = this.#init.config.getCurrentCluster()?.proxyUrl;
     if (proxy !== undefined) {
       if (!proxy.startsWith('http')) {
@@ -172,11 +176,24 @@ export class HttpTransport implements Transport {
       const agent = new ProxyAgent({ uri: proxy, requestTls: known, allowH2: false });
       return { short: agent.compose(gated), streams: agent };
     }
-    const keep = { keepAliveTimeout: 60_000, pipelining: 1, allowH2: false, connect };
+    const keep = { keepAliveTimeout: 60_000, pipelining: 1, allowH2: false };
+    const connections = this.#init.connections ?? 32;
     return {
-      short: new Pool(this.#origin, { ...keep, connections: this.#init.connections ?? 32 }).compose(gated),
-      streams: new Pool(this.#origin, { ...keep, connections: null }),
+      short: new Pool(this.#origin, { ...keep, connections, connect: resetting(connect) }).compose(gated),
+      streams: new Pool(this.#origin, { ...keep, connections: null, connect }),
     };
+  }
+}
+
+/** undici hears the signal only once a connection is there; a connection that is never made must not hold the caller up. */
+async function unlessAborted<T>(asking: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([asking, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }
 
@@ -191,3 +208,41 @@ const gated: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, h
   };
   return dispatch(options, handler);
 };
+
+/**
+ * Connections that are given up with a reset. Closed in the ordinary way, the kernel would go on for minutes to deliver
+ * what an aborted write has left in its buffers, and a partition that heals would let it through after its deadline.
+ */
+function resetting(options: buildConnector.BuildOptions): buildConnector.connector {
+  const connect = buildConnector(options);
+  const { timeout = 10_000 } = options;
+  return (target, callback) => {
+    if (target.protocol !== 'https:') {
+      connect(target, callback);
+      return;
+    }
+    const tcp = connectTcp({ host: target.hostname, port: Number(target.port === '' ? 443 : target.port) });
+    const late = setTimeout(() => tcp.destroy(new Error(`no connection within ${timeout} ms`)), timeout);
+    const failed = (error: Error): void => {
+      clearTimeout(late);
+      callback(error, null);
+    };
+    tcp.once('error', failed).once('connect', () => {
+      clearTimeout(late);
+      // From here on the TLS socket tells of errors.
+      tcp.off('error', failed).on('error', () => undefined);
+      connect({ ...target, httpSocket: tcp }, (...[error, socket]) => {
+        if (error !== null) {
+          callback(error, null);
+          return;
+        }
+        const destroy = socket.destroy.bind(socket);
+        socket.destroy = (reason) => {
+          if (!tcp.destroyed) tcp.resetAndDestroy();
+          return destroy(reason);
+        };
+        callback(null, socket);
+      });
+    });
+  };
+}

@@ -11,6 +11,8 @@ export class FaultyProxy {
   #mode: 'pass' | 'away' | 'silent' = 'pass';
   /** Connections accepted so far. */
   accepted = 0;
+  /** Connections that the client gave up with a reset. */
+  resets = 0;
 
   constructor(access: Access) {
     this.#target = new URL(access.url);
@@ -72,7 +74,10 @@ export class FaultyProxy {
       [server, client],
     ] as const) {
       from.on('data', (chunk: Buffer) => to.write(chunk));
-      from.on('error', end);
+      from.on('error', (error: NodeJS.ErrnoException) => {
+        if (from === client && error.code === 'ECONNRESET') this.resets += 1;
+        end();
+      });
       from.on('close', end);
     }
     if (this.#mode === 'silent') {
