@@ -31,6 +31,7 @@ export interface CachesInit {
   readonly onRestart?: ((kind: AnyKind, why: 'list' | 'resume') => void) | undefined;
   readonly timeoutSeconds?: number | undefined;
   readonly idleMs?: number | undefined;
+  readonly behindMs?: number | undefined;
 }
 
 interface Cache {
@@ -63,7 +64,7 @@ export class Caches implements Stores {
       for (const [index, of] of Object.entries(declaration.indexes ?? {})) store.addIndex(index, of);
       return store;
     }
-    const { client, clock, random, log, onRestart, timeoutSeconds, idleMs } = this.#init;
+    const { client, clock, random, log, onRestart, timeoutSeconds, idleMs, behindMs } = this.#init;
     const namespaces = kind.namespaced ? (this.#init.namespaces ?? ['']) : [''];
     const store = new Store<T>({ ...declaration, namespaces });
     const watchers = namespaces.map(
@@ -78,6 +79,7 @@ export class Caches implements Stores {
           log,
           timeoutSeconds,
           idleMs,
+          behindMs,
           onNews: (news) => store.feed(news, namespace),
           onRestart: (why) => onRestart?.(kind, why),
         }),
@@ -116,6 +118,15 @@ export class Caches implements Stores {
       );
     }
     return { store: found.store as unknown as Store<T>, whole: whole !== undefined };
+  }
+
+  /** Every store, with what it holds: for whoever compares them with the server. */
+  all(): readonly {
+    readonly kind: AnyKind;
+    readonly selector: Selector | undefined;
+    readonly store: ReadStore<KubeObject>;
+  }[] {
+    return [...this.#caches.values()];
   }
 
   /** Every kind that is watched. */

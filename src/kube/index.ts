@@ -9,10 +9,16 @@
  * - One key is never reconciled twice at once within a process, and by one process at a time (Elector + fence).
  * - Read your writes: what a write returned is in the stores when the call returns, and stays until the watch shows it or
  *   something newer (Store.learn).
+ * - Stores never go back in time because a server lags behind (a fail-over to another API server, a stale cache): older
+ *   lists are refused for a minute, events seen are not handed on again. A server whose data were set back for good (a
+ *   restored backup) is followed after that minute (Watcher).
+ * - What a store shows is changed only while it is still so: an old picture brings back nothing that is gone and undoes
+ *   nothing that is newer (apply, setStatus; delete by uid).
  * - Writes that would change nothing are not sent (apply, setStatus).
  * - Every call has a deadline and a signal; every read has a limit.
  *
  * Assumes
+ * - A list without a resourceVersion is the newest state, as Kubernetes promises: it is the first thing that a process knows.
  * - resourceVersions of one kind are ordered numbers (Kubernetes guarantees it since 1.35; all etcd-backed servers do).
  * - Kubernetes 1.27 or later (watch-list is used where served; an older server ignores the parameter and never ends the list).
  * - Clocks of the candidates of an election run at about the same rate.

@@ -46,6 +46,8 @@ export interface ManagerInit {
   readonly deadMs?: number | undefined;
   readonly watchTimeoutSeconds?: number | undefined;
   readonly watchIdleMs?: number | undefined;
+  /** How long a server that shows an older state than before is waited for. ms, default 60 000. */
+  readonly watchBehindMs?: number | undefined;
 }
 
 /** Work that only the leader does, besides controllers. It ends when `signal` is aborted; a failure is logged, and it is not restarted in this term. */
@@ -112,6 +114,7 @@ export class Manager {
       namespaces: init.namespaces,
       timeoutSeconds: init.watchTimeoutSeconds,
       idleMs: init.watchIdleMs,
+      behindMs: init.watchBehindMs,
       onRestart: (kind, why) => this.#metrics?.watchRestarted(kindText(kind), why),
     });
     this.#metrics?.storeSizes(() => this.caches.sizes());

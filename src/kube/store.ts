@@ -52,7 +52,8 @@ export interface ReadStore<T extends KubeObject> {
  * Guarantees: each version of an object is announced once. A 'replaced' swaps the picture in one step and announces what
  * vanished as deleted. An object that was deleted and made anew under its name (another uid) is announced as deleted,
  * then added. After `learn` the picture never falls behind that write: older news of the object is dropped until the
- * watch has caught up.
+ * watch has caught up. A 'replaced' that is older than the news before it means that the server was set back: then it
+ * alone counts.
  *
  * Assumes that versions of a kind are ordered (see compareVersions) and that one feed's news come in that order.
  */
@@ -219,12 +220,20 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
   }
 
   #replace(objects: readonly Existing<T>[], resourceVersion: string, scope: string): void {
-    const initial = !this.#progress.has(scope);
+    const seen = this.#progress.get(scope);
+    const initial = seen === undefined;
+    const setBack = seen !== undefined && compareVersions(resourceVersion, seen) < 0;
+    const removed = new Map<string, string>();
     const keep = new Set<string>();
     // Own writes newer than this picture stay; the others are in it, or were undone before it.
     for (const [key, ahead] of this.#ahead) {
       if (!this.#inScope(key, scope)) continue;
-      if (ahead.resourceVersion !== undefined && compareVersions(ahead.resourceVersion, resourceVersion) > 0)
+      if (!setBack && ahead.resourceVersion === undefined) removed.set(key, ahead.uid);
+      if (
+        !setBack &&
+        ahead.resourceVersion !== undefined &&
+        compareVersions(ahead.resourceVersion, resourceVersion) > 0
+      )
         keep.add(key);
       else this.#ahead.delete(key);
     }
@@ -232,6 +241,12 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
     for (const object of objects) {
       const key = keyText(keyOf(object));
       if (keep.has(key)) continue;
+      const { uid } = object.metadata;
+      if (removed.get(key) === uid) {
+        // The picture is older than our delete.
+        this.#ahead.set(key, { uid, resourceVersion: undefined });
+        continue;
+      }
       keep.add(key);
       this.#put(key, this.#trimmed(object), initial);
     }

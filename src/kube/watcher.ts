@@ -3,7 +3,7 @@ import type { Client } from './client.ts';
 import { BadRequest, errorFor, Gone, Invalid, KubeError, messageOf, type StatusBody } from './errors.ts';
 import { apiVersionOf, type Kind, kindText } from './kinds.ts';
 import type { Log } from './log.ts';
-import type { Existing, KubeObject, Selector } from './objects.ts';
+import { compareVersions, type Existing, type KubeObject, type Selector } from './objects.ts';
 import type { Feed } from './store.ts';
 import { Backoff, type Clock, type Random, sleep } from './time.ts';
 
@@ -20,6 +20,9 @@ export type WatcherState<T extends KubeObject> =
   /** Changes are coming in; `resourceVersion` is the newest one handed on. */
   | { readonly state: 'watching'; readonly events: Events; readonly resourceVersion: string };
 
+/** A watch that ends sooner than this without a word is a fault, not the end of its time. ms */
+const AT_ONCE_MS = 2_000;
+
 type Events = AsyncIterator<readonly RawWatchEvent[]>;
 
 export interface WatcherInit<T extends KubeObject> {
@@ -35,12 +38,18 @@ export interface WatcherInit<T extends KubeObject> {
   readonly onNews: (news: Feed<T>) => void;
   readonly onRestart?: ((why: 'list' | 'resume') => void) | undefined;
   /**
-   * The server ends a watch after this, with a bookmark just before. s, default 40, plus up to a tenth: a connection that
-   * has silently died is found out by the end that does not come, and asking anew costs next to nothing.
+   * The server ends a watch after this, with a bookmark just before where there is news to mark. s, default 40, plus up to
+   * a tenth: a connection that has silently died is found out by the end that does not come, and asking anew costs next to
+   * nothing.
    */
   readonly timeoutSeconds?: number | undefined;
   /** A watch with no byte for so long is dead. ms, default 50 000: more than any watch that lives is silent. */
   readonly idleMs?: number | undefined;
+  /**
+   * A server that shows an older state than was seen before is waited for so long, since it lags behind; then it is
+   * believed, since its data were set back (a restored backup). ms, default 60 000.
+   */
+  readonly behindMs?: number | undefined;
 }
 
 /**
@@ -48,9 +57,12 @@ export interface WatcherInit<T extends KubeObject> {
  *
  * Guarantees: every change is handed on in order, or a later 'replaced' contains its outcome. It survives resets, silence,
  * streams cut inside an event, ERROR events, 410, 429 and refused connections: it goes on from the last version it handed
- * on, or lists anew when that is too old. It ends only by its signal.
+ * on, or lists anew when that is too old. It never goes back in time: events that were handed on are not handed on again,
+ * and a list older than what was handed on is refused for `behindMs`. It ends only by its signal.
  *
- * Caveat: changes in between may be merged (level, not edge): of three quick updates one may be seen.
+ * Caveats: changes in between may be merged (level, not edge): of three quick updates one may be seen. A server that was
+ * set back, and has counted on beyond what was seen before anyone looked, cannot be told from one that was not: after a
+ * restore start anew, or restore with a raised revision.
  */
 export class Watcher<T extends KubeObject> {
   readonly #init: WatcherInit<T>;
@@ -59,8 +71,15 @@ export class Watcher<T extends KubeObject> {
   /** Whether the server can send the list on the watch; found out at the first try. */
   #streamingServed = true;
   /** Whether the open watch has said nothing so far. */
-  #silent = true;
+  #silent = false;
+  #openedAt = 0;
   #heard: number;
+  /** The newest version handed on. */
+  #newest = '';
+  /** Since when the server shows older states than that; undefined while it does not. */
+  #behindSince: number | undefined;
+  /** Who answers now may not be who answered before, or may have lost what it had: where it stands is looked at first. */
+  #doubtful = false;
   #problem: string | undefined;
 
   constructor(init: WatcherInit<T>) {
@@ -97,6 +116,7 @@ export class Watcher<T extends KubeObject> {
         this.#state = await this.#step(this.#state, signal);
       } catch (error) {
         if (signal.aborted) break;
+        this.#doubtful = true;
         const from = this.#state.state;
         this.#state = await this.#recovered(this.#state, error);
         this.#problem = messageOf(error);
@@ -129,6 +149,9 @@ export class Watcher<T extends KubeObject> {
         return this.#page(state, signal);
       case 'listed': {
         const { resourceVersion } = state;
+        // A server that stands before our version would accept the watch, and keep from us what happens until it is there.
+        if (this.#doubtful && this.#isSetBack(await this.#position(signal))) return { state: 'empty' };
+        this.#doubtful = false;
         const events = await this.#open({ resourceVersion }, signal);
         this.#init.onRestart?.('resume');
         return { state: 'watching', events, resourceVersion };
@@ -147,7 +170,7 @@ export class Watcher<T extends KubeObject> {
       this.#streamingServed = false;
       return { state: 'empty' };
     }
-    if (error instanceof Gone || fromTheFuture(error)) return { state: 'empty' };
+    if (error instanceof Gone || fromTheFuture(error) || this.#behindSince !== undefined) return { state: 'empty' };
     switch (state.state) {
       case 'empty':
       case 'streaming':
@@ -182,22 +205,26 @@ export class Watcher<T extends KubeObject> {
       signal,
       ...from,
     });
-    this.#progressed();
+    // That it opens is good news, but not from who opened the last watch as well and then said nothing, or lags behind.
+    if (!this.#silent && this.#behindSince === undefined) this.#progressed();
     this.#silent = true;
+    this.#openedAt = this.#init.clock.monotonic();
     return stream[Symbol.asyncIterator]();
   }
 
   async #page(state: WatcherState<T> & { state: 'listing' }, signal: AbortSignal): Promise<WatcherState<T>> {
-    const { client, kind, namespace, selector, onNews } = this.#init;
+    const { client, kind, namespace, selector } = this.#init;
     const page = await client.page(
       kind,
       { namespace: namespace === '' ? undefined : namespace, selector, signal },
       state.continue,
     );
+    this.#isSetBack(page.resourceVersion);
+    this.#silent = false;
     this.#progressed();
     const objects = [...state.objects, ...page.items];
     if (page.continue !== '') return { state: 'listing', objects, continue: page.continue };
-    onNews({ type: 'replaced', objects, resourceVersion: page.resourceVersion });
+    this.#replaced(objects, page.resourceVersion);
     return { state: 'listed', resourceVersion: page.resourceVersion };
   }
 
@@ -213,8 +240,8 @@ export class Watcher<T extends KubeObject> {
           status: { message: 'the watch ended before its list was complete' },
         });
       }
-      this.#progressed();
       this.#silent = false;
+      if (this.#behindSince === undefined) this.#progressed();
       for (const [at, event] of next.value.entries()) {
         if (event.type === 'ERROR') throw this.#errorOf(event);
         const object = this.#object(event);
@@ -222,7 +249,9 @@ export class Watcher<T extends KubeObject> {
           objects.push(object);
         } else if (object.metadata.annotations?.['k8s.io/initial-events-end'] === 'true') {
           const { resourceVersion } = object.metadata;
-          this.#init.onNews({ type: 'replaced', objects, resourceVersion });
+          this.#isSetBack(resourceVersion);
+          this.#progressed();
+          this.#replaced(objects, resourceVersion);
           return this.#hand(next.value.slice(at + 1), { state: 'watching', events, resourceVersion });
         }
       }
@@ -234,17 +263,56 @@ export class Watcher<T extends KubeObject> {
     const next = await events.next();
     if (next.done === true) {
       if (this.#silent) {
-        throw errorFor({
-          attempt: this.#attempt(),
-          code: 504,
-          status: { message: 'the server accepted the watch and ended it without a word' },
-        });
+        // There was no news, or the server was set back.
+        this.#doubtful = true;
+        if (this.#init.clock.monotonic() - this.#openedAt < AT_ONCE_MS) {
+          throw errorFor({
+            attempt: this.#attempt(),
+            code: 504,
+            status: { message: 'the server accepted the watch and ended it at once, without a word' },
+          });
+        }
+        this.#silent = false;
+        this.#progressed();
       }
       return { state: 'listed', resourceVersion };
     }
     this.#silent = false;
     this.#progressed();
     return this.#hand(next.value, state);
+  }
+
+  /** Where the server stands. */
+  async #position(signal: AbortSignal): Promise<string> {
+    const { client, kind, namespace, selector } = this.#init;
+    const options = { namespace: namespace === '' ? undefined : namespace, selector, limit: 1 };
+    return (await client.page(kind, { ...options, signal, deadlineMs: 15_000 })).resourceVersion;
+  }
+
+  /**
+   * Whether the server's data were set back to an older state for good.
+   * @throws ServerTimeout while it may only lag behind, as one of several servers does after a fail-over
+   */
+  #isSetBack(resourceVersion: string): boolean {
+    const { clock, log, kind, behindMs = 60_000 } = this.#init;
+    if (compareVersions(resourceVersion, this.#newest) >= 0) {
+      this.#behindSince = undefined;
+      return false;
+    }
+    this.#behindSince ??= clock.monotonic();
+    const behind = `the server is at version ${resourceVersion}, older than ${this.#newest}, which it has shown before`;
+    if (clock.monotonic() - this.#behindSince < behindMs) {
+      throw errorFor({ attempt: this.#attempt(), code: 504, status: { message: `${behind}: it lags behind` } });
+    }
+    log.warn({ kind: kindText(kind) }, `${behind}, and stays there: its data were set back, so it is followed`);
+    return true;
+  }
+
+  #replaced(objects: readonly Existing<T>[], resourceVersion: string): void {
+    this.#newest = resourceVersion;
+    this.#behindSince = undefined;
+    this.#doubtful = false;
+    this.#init.onNews({ type: 'replaced', objects, resourceVersion });
   }
 
   /** Hands on a batch and goes on from its last event; what came before a bad one counts. */
@@ -256,6 +324,8 @@ export class Watcher<T extends KubeObject> {
         if (event.type === 'ERROR') throw this.#errorOf(event);
         const object = this.#object(event);
         const { resourceVersion } = object.metadata;
+        // The versions of a watch only grow: this was handed on before, and by now the object may be gone.
+        if (compareVersions(resourceVersion, state.resourceVersion) <= 0) continue;
         if (event.type === 'BOOKMARK') onNews({ type: 'progressed', resourceVersion });
         else onNews({ type: event.type === 'DELETED' ? 'deleted' : 'applied', object });
         state = { ...state, resourceVersion };
@@ -263,6 +333,7 @@ export class Watcher<T extends KubeObject> {
       return state;
     } finally {
       this.#state = state;
+      this.#newest = state.resourceVersion;
     }
   }
 

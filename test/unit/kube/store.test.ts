@@ -103,6 +103,29 @@ describe('the store', () => {
     expect(store.aheadCount).toBe(0);
   });
 
+  it('keeps an object that we removed hidden over a relist that is older', () => {
+    const { store } = listed([widget('a', 3, { uid: 'first' })]);
+    store.learnRemoved(at('a'), 'first');
+    store.feed({ type: 'replaced', objects: [widget('a', 3, { uid: 'first' })], resourceVersion: '14' });
+    expect(store.get(at('a'))).toBeUndefined();
+    store.feed({ type: 'replaced', objects: [widget('a', 19, { uid: 'second' })], resourceVersion: '20' });
+    expect(store.get(at('a'))?.metadata.uid).toBe('second');
+    expect(store.aheadCount).toBe(0);
+  });
+
+  it('lets own writes go when the server was set back to before them', () => {
+    const { store } = listed([widget('a', 3), widget('b', 4, { uid: 'first' })]);
+    store.learn(widget('a', 15, { size: 2 }));
+    store.learn(widget('new', 16));
+    store.learnRemoved(at('b'), 'first');
+    const before = [widget('a', 3), widget('b', 4, { uid: 'first' })];
+    store.feed({ type: 'replaced', objects: before, resourceVersion: '9' });
+    expect(store.get(at('a'))?.spec?.size).toBeUndefined();
+    expect(store.get(at('new'))).toBeUndefined();
+    expect(store.get(at('b'))).toBeDefined();
+    expect(store.aheadCount).toBe(0);
+  });
+
   it('stops waiting for the watch at a bookmark that is newer than the write', () => {
     const { store } = listed([widget('a', 3)]);
     store.learn(widget('a', 15));

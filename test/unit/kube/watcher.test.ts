@@ -64,8 +64,8 @@ describe('the watcher', () => {
     watch(5000);
   });
 
-  /** The watcher under test; `idleMs` after which it takes a silent connection for dead. */
-  function watch(idleMs: number): void {
+  /** The watcher under test: `idleMs` after which a silent connection is dead, `behindMs` after which an old state is new. */
+  function watch(idleMs: number, behindMs?: number): void {
     watcher = new Watcher({
       client,
       kind: Widget,
@@ -74,6 +74,7 @@ describe('the watcher', () => {
       random: () => 0.5,
       log: silent,
       idleMs,
+      behindMs,
       onNews: (news) => store.feed(news),
     });
   }
@@ -146,9 +147,11 @@ describe('the watcher', () => {
     ['an event without a version', stream([end(9), added('a', 11), { type: 'ADDED', object: {} }])],
   ])('goes on from the last version after %s', async (what, broken) => {
     if (what === 'silence') watch(200);
-    server.play(broken, reset, status(429, 'TooManyRequests', {}, { 'retry-after': '1' }), stream([added('b', 16)]));
-    await follow(['a', 'b'], 4);
-    expect(asked(3)).toMatchObject({ resourceVersion: expect.stringMatching(/^(11|9)$/) });
+    const refused = status(429, 'TooManyRequests', {}, { 'retry-after': '1' });
+    server.play(broken, list(11, ['a']), reset, list(12, ['a']), refused, list(15, ['a']), stream([added('b', 16)]));
+    await follow(['a', 'b'], 7);
+    expect(asked(5)).toMatchObject({ limit: '1' });
+    expect(asked(6)).toMatchObject({ resourceVersion: expect.stringMatching(/^(11|9)$/) });
     expect(told).toEqual(['added a@11', 'added b@16']);
   });
 
@@ -171,7 +174,54 @@ describe('the watcher', () => {
       }),
       stream([added('b', 20), end(30)]),
     );
+    watch(5000, 0);
     await follow(['b'], 3);
+    expect(told).toEqual(['added a@911', 'added b@20', 'deleted a@911']);
+  });
+
+  it('finds by its silence that the server was set back', async () => {
+    server.play(stream([end(900), added('a', 911)], 'end'), stream([], 'end'), list(30, ['b']));
+    server.play(stream([added('b', 29), end(31)]));
+    watch(5000, 0);
+    await follow(['b'], 4);
+    expect(told).toEqual(['added a@911', 'added b@29', 'deleted a@911']);
+  });
+
+  it.each([
+    ['streamed', [stream([added('old', 5), end(8)])], [stream([added('b', 12), end(20)])]],
+    ['paged', [unserved, list(8, ['old'])], [list(20, ['b']), hang]],
+  ])('goes back to no older list (%s), and on once the server has caught up', async (_, behind, caughtUp) => {
+    const first = stream([end(9), added('a', 11), failure(410, 'Expired')]);
+    server.play(first, ...behind, ...behind.slice(-1), ...caughtUp);
+    running = watcher.run(stop.signal);
+    await server.whenAsked(behind.length + 2);
+    expect(watcher.problem).toMatch(/the server is at version 8, older than 11/);
+    expect(told).toEqual(['added a@11']);
+    await server.whenAsked(behind.length + 3);
+    await expect.poll(() => told).toEqual(['added a@11', expect.stringMatching(/^added b/), 'deleted a@11']);
+    expect(watcher.problem).toBeUndefined();
+  });
+
+  it('hands nothing on twice, so that what is gone does not come back', async () => {
+    const before = [added('a', 11), deleted('a', 12), added('b', 13)];
+    server.play(stream([end(9), ...before, ...before, added('c', 14), bookmark(10), ...before]));
+    await follow(['b', 'c'], 1);
+    expect(told).toEqual(['added a@11', 'deleted a@11', 'added b@13', 'added c@14']);
+  });
+
+  it('does not take a watch that opens and says nothing for a sign of life, twice', async () => {
+    watch(200);
+    server.play(stream([end(9)]), list(9, []), stream([]), list(9, []), stream([]), list(9, []), stream([]));
+    server.play(list(9, []), stream([added('a', 11)]));
+    running = watcher.run(stop.signal);
+    await server.whenAsked(4);
+    const { heard } = watcher;
+    await server.whenAsked(7);
+    expect(watcher.heard).toBe(heard);
+    expect(watcher.problem).toMatch(/nothing came for 200 ms/);
+    await server.whenAsked(9);
+    await expect.poll(() => watcher.problem).toBeUndefined();
+    expect(watcher.heard).toBeGreaterThan(heard);
   });
 
   it('starts the list over when it grows too old between pages', async () => {
@@ -195,9 +245,20 @@ describe('the watcher', () => {
   });
 
   it('does not hurry when the server ends every watch at once', async () => {
-    server.play(stream([end(9)], 'end'), stream([], 'end'), stream([], 'end'), stream([added('a', 11)]));
-    await follow(['a'], 4);
+    server.play(stream([end(9)], 'end'), stream([], 'end'), list(9, []), stream([], 'end'), list(9, []));
+    server.play(stream([added('a', 11)]));
+    await follow(['a'], 6);
     expect(clock.delays).toEqual([800, 1600]);
+  });
+
+  it('does not wait either when there was no news for the whole time of a watch', async () => {
+    const quiet: Act = (request, response) => {
+      stream([])(request, response, '');
+      setTimeout(() => response.end(), 2_100);
+    };
+    server.play(stream([end(9)], 'end'), quiet, list(9, []), quiet, list(12, []), stream([added('a', 13)]));
+    await follow(['a'], 6);
+    expect(clock.delays).toEqual([]);
   });
 
   it('hands on deletions', async () => {
