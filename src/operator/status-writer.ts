@@ -31,7 +31,8 @@ export function decide<S extends Status>(
 ): Decision {
   if (before !== undefined && deepEqual(plain(before), plain(next))) return { write: false };
   if (before === undefined || !deepEqual(plain(told(before, loud)), plain(told(next, loud)))) return { write: true };
-  if (since === undefined || since >= everyMs) return { write: true };
+  // Before the last write: the wall clock was set back.
+  if (since === undefined || since < 0 || since >= everyMs) return { write: true };
   return { write: false, afterMs: everyMs - since };
 }
 

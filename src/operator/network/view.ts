@@ -20,6 +20,7 @@ export interface CertifiedVersion {
   readonly voters: number;
 }
 
+/** Times are on the monotonic clock: a wall clock that jumps makes nobody silent. */
 interface Entry {
   report: Report;
   at: number;
@@ -71,7 +72,7 @@ export class FleetView {
     }
     this.#all.set(network, {
       namespace: network.slice(0, network.indexOf('/')),
-      since: this.#clock.now(),
+      since: this.#clock.monotonic(),
       charter,
       entries: new Map(),
       certificates: new Map(),
@@ -98,7 +99,7 @@ export class FleetView {
     const member = here?.charter?.members.find(({ peerId }) => peerId === from);
     if (here === undefined || member === undefined || member.role !== 'validator') return;
     const report = decodeReport(bytes);
-    const now = this.#clock.now();
+    const now = this.#clock.monotonic();
     const before = here.entries.get(from);
     here.entries.set(from, { report, at: now, grewAt: grownAt(report, before, now), toldStale: false });
     this.#wakeAbout(here, member, report);
@@ -127,7 +128,7 @@ export class FleetView {
   /** Whether the operator has listened for long enough that silence means something. */
   isListening(network: string): boolean {
     const here = this.#all.get(network);
-    return here !== undefined && this.#clock.now() - here.since >= LISTEN_MS;
+    return here !== undefined && this.#clock.monotonic() - here.since >= LISTEN_MS;
   }
 
   /** What was last heard of a validator. */
@@ -136,7 +137,13 @@ export class FleetView {
     const member = here?.charter?.members.find(({ name, role }) => role === 'validator' && name === node);
     const entry = member === undefined ? undefined : here?.entries.get(member.peerId);
     if (here === undefined || member === undefined || entry === undefined) return undefined;
-    return { report: entry.report, at: entry.at, grewAt: entry.grewAt, reputation: reputationOf(here, member.peerId) };
+    const wall = this.#clock.now() - this.#clock.monotonic();
+    return {
+      report: entry.report,
+      at: wall + entry.at,
+      grewAt: new Map([...entry.grewAt].map(([uid, at]) => [uid, wall + at])),
+      reputation: reputationOf(here, member.peerId),
+    };
   }
 
   /** The newest certified version of a model, if anything was heard of it. @param uid of the Model */
@@ -209,7 +216,7 @@ export class FleetView {
 
   /** Silence is no message, so it is looked for: stale reports, and the end of the time in which it means nothing. */
   #tellSilence(): void {
-    const now = this.#clock.now();
+    const now = this.#clock.monotonic();
     for (const [network, here] of this.#all) {
       const all = !here.toldListening && this.isListening(network);
       if (all) here.toldListening = true;

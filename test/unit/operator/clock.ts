@@ -3,6 +3,7 @@ import type { Clock } from '../../../src/kube/index.ts';
 /** Time that passes when the test says so. */
 export class TestClock implements Clock {
   #now: number;
+  #jumped = 0;
   #timers: { readonly at: number; readonly run: () => void }[] = [];
 
   constructor(now: number) {
@@ -10,7 +11,12 @@ export class TestClock implements Clock {
   }
 
   now(): number {
-    return this.#now;
+    return this.#now + this.#jumped;
+  }
+
+  /** The wall clock is set, forwards or backwards; nothing passes. */
+  jump(ms: number): void {
+    this.#jumped += ms;
   }
 
   monotonic(): number {

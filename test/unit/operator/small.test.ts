@@ -44,6 +44,8 @@ describe('a status', () => {
       afterMs: 4_000,
     });
     expect(decide(ready, { conditions: [condition('True', 'b')] }, loud, 5_000)).toEqual({ write: true });
+    // The wall clock was set back since.
+    expect(decide(ready, { conditions: [condition('True', 'b')] }, loud, -3_600_000)).toEqual({ write: true });
   });
   it('makes an event of a change that a person cares about, and of no other', () => {
     const no = (reason: string) => [{ ...condition('False', 'why'), reason }];

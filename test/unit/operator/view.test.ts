@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Model } from '../../../src/api/index.ts';
+import { isFresh, STALE_MS } from '../../../src/operator/network/heard.ts';
 import { FleetView, LISTEN_MS } from '../../../src/operator/network/view.ts';
 import {
   type Charter,
@@ -121,6 +122,19 @@ describe('the fleet view', () => {
     expect(woken).toEqual(['nodes garden/flock-1']);
     clock.pass(6_000);
     expect(woken).toHaveLength(1);
+  });
+
+  it.each([-3_600_000, 3_600_000])('takes nobody for silent or alive because the wall clock jumps by %i ms', (ms) => {
+    const { clock, view, report } = scene();
+    report(0);
+    clock.pass(STALE_MS - 1_000);
+    clock.jump(ms);
+    expect(isFresh(view.heard(NETWORK, 'flock-0'), clock.now())).toBe(true);
+    expect(view.isListening(NETWORK)).toBe(false);
+    clock.pass(2_000);
+    expect(isFresh(view.heard(NETWORK, 'flock-0'), clock.now())).toBe(false);
+    clock.pass(LISTEN_MS);
+    expect(view.isListening(NETWORK)).toBe(true);
   });
 
   it('wakes everybody when silence begins to mean something', () => {
