@@ -2,7 +2,18 @@ import { randomBytes } from 'node:crypto';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
 import { FIELD_MANAGER } from '../api/index.ts';
-import { Client, type Clock, type Health, Manager, messageOf, Pod, sleep, systemClock } from '../kube/index.ts';
+import {
+  type Caches,
+  Client,
+  type Clock,
+  type Health,
+  Manager,
+  type ManagerInit,
+  messageOf,
+  Pod,
+  sleep,
+  systemClock,
+} from '../kube/index.ts';
 import { generateIdentity } from '../overlay/index.ts';
 import { generateStakeKey } from '../trust/index.ts';
 import { AuthorityKeeper } from './authority/keeper.ts';
@@ -44,6 +55,11 @@ export interface OperatorOptions {
   readonly signal: AbortSignal;
   /** Seam for tests: how the operator joins an overlay. */
   readonly createOverlay?: CreateOverlay;
+  /** Seam for tests: shorter times than the {@link Manager}'s own. */
+  readonly times?: Pick<
+    ManagerInit,
+    'watchTimeoutSeconds' | 'watchIdleMs' | 'watchBehindMs' | 'stuckMs' | 'deadMs' | 'graceMs'
+  >;
 }
 
 /** An operator that has begun. */
@@ -52,6 +68,9 @@ export interface RunningOperator {
   readonly metricsAddress: string | undefined;
   readonly healthAddress: string | undefined;
   readonly leading: boolean;
+  /** What it believes of the cluster. */
+  readonly caches: Pick<Caches, 'all'>;
+  healthz(): Health;
   readyz(): Health;
   /** Resolves when it has stopped, after {@link stop} or the signal. */
   readonly stopped: Promise<void>;
@@ -83,6 +102,7 @@ export async function startOperator(options: OperatorOptions): Promise<RunningOp
     clock,
     log,
     registry: metrics.registry,
+    ...options.times,
     ...(options.leaderElect ? { election: { lease: { namespace, name: 'murmuration-operator' } } } : {}),
     ...(options.watchNamespaces === undefined ? {} : { namespaces: options.watchNamespaces }),
   });
@@ -171,6 +191,8 @@ export async function startOperator(options: OperatorOptions): Promise<RunningOp
     get leading() {
       return manager.leading;
     },
+    caches: manager.caches,
+    healthz: () => manager.healthz(),
     readyz,
     stopped: ended.promise,
     stop,

@@ -45,7 +45,11 @@ export const LIMIT_MS = 30_000;
  * Sets the stage: two fresh namespaces, and an operator with no more rights than it asks for.
  * @param api closed by {@link Stage.end}; default: the API server of this run of vitest
  */
-export async function setStage(change: Partial<OperatorOptions> = {}, api: TestApi = apiServer()): Promise<Stage> {
+export async function setStage(
+  change: Partial<OperatorOptions> = {},
+  api: TestApi = apiServer(),
+  through = (account: KubeConfig): KubeConfig => account,
+): Promise<Stage> {
   const config = new KubeConfig();
   config.loadFromFile(api.kubeconfig);
   const client = Client.from(config);
@@ -58,7 +62,7 @@ export async function setStage(change: Partial<OperatorOptions> = {}, api: TestA
   const account = await operatorAccount(api, system, [namespace]);
   const start = (more: Partial<OperatorOptions>): Promise<RunningOperator> =>
     startOperator({
-      kubeConfig: account,
+      kubeConfig: through(account),
       namespace: system,
       podName: 'operator-0',
       watchNamespaces: [namespace],
