@@ -24,6 +24,8 @@ export interface PerformOptions {
   readonly keys?: KeyMaker;
   /** What `record` does. */
   readonly record?: () => Promise<void>;
+  /** Called for each object that this process created, applied or deleted, and did not find so already. */
+  readonly onDone?: (action: Action) => void;
 }
 
 /**
@@ -57,15 +59,16 @@ async function act(context: ReconcileContext, action: Action, options: PerformOp
   switch (action.do) {
     case 'apply':
       await context.apply(action.object);
+      options.onDone?.(action);
       return undefined;
     case 'create':
-      return create(context, action.kind, action.object);
+      return create(context, action.kind, action.object, () => options.onDone?.(action));
     case 'makeKey': {
       if (options.keys === undefined) throw new TypeError('a key is to be made, and nobody here makes keys');
       const bytes = await options.keys.make(action.which);
       const data = { [KEY_FILE[action.which]]: Buffer.from(bytes).toString('base64') };
       const secret = { ...(action.secret as Secret), data };
-      return create(context, Secret, secret);
+      return create(context, Secret, secret, () => options.onDone?.(action));
     }
     case 'delete':
       await client
@@ -73,7 +76,7 @@ async function act(context: ReconcileContext, action: Action, options: PerformOp
           uid: action.uid,
           ...(action.graceSeconds === undefined ? {} : { gracePeriodSeconds: action.graceSeconds }),
         })
-        .catch(ignoreGone);
+        .then(() => options.onDone?.(action), ignoreGone);
       return undefined;
     case 'record':
       await options.record?.();
@@ -85,9 +88,15 @@ async function act(context: ReconcileContext, action: Action, options: PerformOp
 }
 
 /** Someone may have been faster, also an earlier self whose write the watch has not shown yet; a stranger's object is not ours. */
-async function create({ client }: ReconcileContext, kind: AnyKind, object: KubeObject): Promise<string | undefined> {
+async function create(
+  { client }: ReconcileContext,
+  kind: AnyKind,
+  object: KubeObject,
+  onDone: () => void,
+): Promise<string | undefined> {
   try {
     await client.create(kind, object, { fieldManager: FIELD_MANAGER });
+    onDone();
     return undefined;
   } catch (error) {
     if (!(error instanceof AlreadyExists)) throw error;

@@ -66,8 +66,7 @@ async function reconcileFleet(
   const world = observeFleet(context, parts);
   if (world === undefined) return {};
   const actions = planFleet(world);
-  tell(context, world, actions);
-  const refused = await perform(context, actions);
+  const refused = await perform(context, actions, { onDone: (action) => tell(context, world, action) });
   const after = actions.length === 0 ? world : observeFleet(context, parts);
   if (after === undefined) return {};
   const status = fleetStatus(after);
@@ -82,19 +81,16 @@ async function reconcileFleet(
 }
 
 /** Events for validators that come, change or go. */
-function tell({ events }: ReconcileContext, { fleet, members }: FleetWorld, actions: readonly Action[]): void {
+function tell({ events }: ReconcileContext, { fleet, members }: FleetWorld, action: Action): void {
   const say = (reason: string, note: string): void =>
     events.record(fleet, { type: 'Normal', reason, action: 'Scale', note });
-  const present = new Set(members.map(({ node }) => node.metadata.name));
-  for (const action of actions) {
-    if (action.do === 'delete') say('ValidatorRemoved', `Removed ${action.key.name}, which is drained.`);
-    if (action.do !== 'apply') continue;
-    const { name } = action.object.metadata;
-    const { cordon } = (action.object as ValidatorNode).spec;
-    if (!present.has(name)) say('ValidatorCreated', `Created ${name}.`);
-    else if (cordon) say('ValidatorCordoned', `${name} is to leave; its chunks are copied away first.`);
-    else say('ValidatorUpdated', `Brought ${name} in step with the template.`);
-  }
+  if (action.do === 'delete') say('ValidatorRemoved', `Removed ${action.key.name}, which is drained.`);
+  if (action.do !== 'apply') return;
+  const { name } = action.object.metadata;
+  const { cordon } = (action.object as ValidatorNode).spec;
+  if (!members.some(({ node }) => node.metadata.name === name)) say('ValidatorCreated', `Created ${name}.`);
+  else if (cordon) say('ValidatorCordoned', `${name} is to leave; its chunks are copied away first.`);
+  else say('ValidatorUpdated', `Brought ${name} in step with the template.`);
 }
 
 /** Reads all that is known of one fleet; undefined where it is gone. */

@@ -1,5 +1,7 @@
 import { type Condition, NODE_CONDITIONS, type ValidatorNodeStatus } from '../../api/index.ts';
 import {
+  type AnyKind,
+  Conflict,
   Controller,
   Namespace,
   Node,
@@ -20,7 +22,7 @@ import { perform } from '../perform.ts';
 import { StatusWriter, transitions } from '../status-writer.ts';
 import { keysOf, labelledNode, look, watched } from '../watched.ts';
 import { observeNode } from './observe.ts';
-import { planNode } from './plan.ts';
+import { isOurs, planNode } from './plan.ts';
 import { nodeStatus } from './status.ts';
 import type { NodeWorld } from './world.ts';
 
@@ -107,9 +109,10 @@ async function reconcileNode(
     // The same plan again: what was done is not seen yet, or was refused. Its change wakes the key.
     if (actions.length === 0 || plan === last) return finish(context, world, parts, writer, actions.length > 0);
     last = plan;
-    tell(context, world, actions);
+    await proveGone(context, world, actions);
     refused = await perform(context, actions, {
       keys: parts.keys,
+      onDone: (action) => tell(context, world, action),
       record: async () => {
         await writer.write(context, world.node, nodeStatus(world, modelNames(context, world)), parts.now());
       },
@@ -129,22 +132,38 @@ async function reconcileNode(
   );
 }
 
+/** Keys and volumes are given up on the API server's word only, never on a cache's. @throws Conflict */
+async function proveGone(
+  { client, key }: ReconcileContext,
+  { node }: NodeWorld,
+  actions: readonly Action[],
+): Promise<void> {
+  if (!actions.some((action) => action.do === 'delete' && isForGood(action.kind))) return;
+  const [now, pod] = await Promise.all([client.find(ValidatorNode, key), client.find(Pod, key)]);
+  const isAsSeen = now?.metadata.resourceVersion === node.metadata.resourceVersion;
+  if (isAsSeen && (pod === undefined || !isOurs(pod, node))) return;
+  throw new Conflict(
+    { attempt: `give up the keys and the volume of ${key.name}`, code: 0 },
+    'the ValidatorNode or its pod is not as it was last seen',
+  );
+}
+
+const isForGood = (kind: AnyKind): boolean => kind === Secret || kind === PersistentVolumeClaim;
+
 /** Events for what a person would ask about: new keys, and a pod that comes or goes. */
-function tell({ events }: ReconcileContext, { node, pod }: NodeWorld, actions: readonly Action[]): void {
+function tell({ events }: ReconcileContext, { node, pod }: NodeWorld, action: Action): void {
   const say = (reason: string, action: string, note: string): void =>
     events.record(node, { type: 'Normal', reason, action, note });
-  for (const action of actions) {
-    if (action.do === 'makeKey') {
-      say('KeyMade', 'MakeKey', `Made the ${action.which} key in Secret ${action.secret.metadata.name}.`);
-    } else if (action.do === 'create' && action.kind === Pod) {
-      say('PodCreated', 'CreatePod', `Created pod ${action.object.metadata.name}.`);
-    } else if (action.do === 'delete' && action.kind === Pod) {
-      const { phase, message = '' } = pod?.status ?? {};
-      if (node.metadata.deletionTimestamp !== undefined) {
-        say('PodStopped', 'DeletePod', 'Stopped the pod, as the validator is deleted.');
-      } else if (phase === 'Failed') say('PodReplaced', 'DeletePod', `Replacing the pod, which failed. ${message}`);
-      else say('PodReplaced', 'DeletePod', 'Replacing the pod, as its spec, image or data sources have changed.');
-    }
+  if (action.do === 'makeKey') {
+    say('KeyMade', 'MakeKey', `Made the ${action.which} key in Secret ${action.secret.metadata.name}.`);
+  } else if (action.do === 'create' && action.kind === Pod) {
+    say('PodCreated', 'CreatePod', `Created pod ${action.object.metadata.name}.`);
+  } else if (action.do === 'delete' && action.kind === Pod) {
+    const { phase, message = '' } = pod?.status ?? {};
+    if (node.metadata.deletionTimestamp !== undefined) {
+      say('PodStopped', 'DeletePod', 'Stopped the pod, as the validator is deleted.');
+    } else if (phase === 'Failed') say('PodReplaced', 'DeletePod', `Replacing the pod, which failed. ${message}`);
+    else say('PodReplaced', 'DeletePod', 'Replacing the pod, as its spec, image or data sources have changed.');
   }
 }
 
