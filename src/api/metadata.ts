@@ -25,7 +25,27 @@ export const filePath = (field: string, example: string) =>
 export const localRef = (field: string, what: string) =>
   z.object({ name: objectName(`${field}.name`).describe(`Name of the ${what}, in the same namespace.`) });
 
-export const labels = z.record(z.string(), z.string()).meta({ maxProperties: 64 });
+/** Names that begin so are the operator's own words. */
+const RESERVED = 'murmuration.dev/';
+const notReserved: Rule<Readonly<Record<string, string>>> = {
+  cel: `self.all(name, !name.startsWith('${RESERVED}'))`,
+  says: `names must not begin with ${RESERVED}, which the operator alone sets: choose another name.`,
+  holds: (self) => Object.keys(self).every((name) => !name.startsWith(RESERVED)),
+};
+
+const labelValue = text(
+  /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/,
+  63,
+  'a label must be at most 63 letters, digits, "-", "_" and ".", beginning and ending with a letter or digit.',
+);
+
+/** Labels to select by. What their names may be is told by the object that gets them: CEL cannot afford to look. */
+export const selector = z.record(z.string(), labelValue).meta({ maxProperties: 64 });
+/** Labels that an object gets. */
+export const labels = ruled(selector, [notReserved]);
+export const annotations = ruled(z.record(z.string(), z.string().max(16_384)).meta({ maxProperties: 64 }), [
+  notReserved,
+]);
 
 /** An owner as the garbage collector reads it. */
 export const OwnerReference = z.object({

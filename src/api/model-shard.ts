@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { statusBase } from './conditions.ts';
-import { labels, localRef, object, plainName } from './metadata.ts';
+import { localRef, object, plainName, selector } from './metadata.ts';
 import { immutable, ruled, type Transition, text, whole } from './rules.ts';
 
-/** CIDv1 in base32, as kubectl shows it. */
+/** A manifest's CID (CIDv1, DAG-CBOR, sha2-256) in base32: what is no CID would void the charter that names it. */
 const cid = text(
-  /^b[a-z2-7]{10,120}$/,
-  121,
-  'versionCid must be a CID in base32 such as "bafyrei...", as `kubectl get mdl -o yaml` shows it.',
+  /^bafyrei[a-h][a-z2-7]{50}[aeimquy4]$/,
+  59,
+  'versionCid must be the whole CID of a version, "bafyrei..." with 59 characters, as `kubectl get mdl -o yaml` shows it.',
 );
 
 /** Rules about changes of a shard's spec. */
@@ -33,7 +33,7 @@ export const ModelShardSpec = ruled(
         )
           .default('kubernetes.io/hostname')
           .describe('Topology over which holders are spread.'),
-        nodeSelector: labels.optional().describe('Labels that the machines of holders must have.'),
+        nodeSelector: selector.optional().describe('Labels that the machines of holders must have.'),
       })
       .prefault({})
       .describe('Which validators may hold it.'),

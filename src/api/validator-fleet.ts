@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { ready, statusBase } from './conditions.ts';
-import { labels, object, plainName } from './metadata.ts';
+import { annotations, labels, object, plainName } from './metadata.ts';
 import { FLEET_NAME_MAX } from './names.ts';
 import { immutable, ruled, type Transition, whole } from './rules.ts';
-import { TemplateSpec } from './validator-node.ts';
+import { storageGrows, TemplateSpec } from './validator-node.ts';
 
 const PERCENT = /^([1-9][0-9]?|100)%$/;
 
@@ -33,6 +33,7 @@ const updateStrategy = z.object({
 export const fleetTransitions: readonly Transition[] = [
   immutable('template.spec.network', 'Make a new ValidatorFleet in the other network.'),
   immutable('template.spec.storage.storageClassName', 'Make a new ValidatorFleet to move to another storage class.'),
+  storageGrows('template.spec.'),
   immutable('ordinals.start', 'Make a new ValidatorFleet with the other numbering.'),
 ];
 
@@ -44,8 +45,8 @@ export const ValidatorFleetSpec = ruled(
       .object({
         metadata: z
           .object({
-            labels: labels.default({}).describe('Labels of each ValidatorNode and its pod.'),
-            annotations: labels.default({}).describe('Annotations of each ValidatorNode.'),
+            labels: labels.default({}).describe('Labels of each ValidatorNode; those of pods are in spec.podTemplate.'),
+            annotations: annotations.default({}).describe('Annotations of each ValidatorNode.'),
           })
           .prefault({})
           .describe('Labels and annotations of each ValidatorNode.'),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ready, statusBase } from './conditions.ts';
-import { filePath, label, labels, localRef, object, objectName, plainName } from './metadata.ts';
+import { annotations, filePath, label, labels, localRef, object, objectName, plainName } from './metadata.ts';
 import { DEFAULT_NETWORK, NAME_MAX } from './names.ts';
 import { amounts, parseQuantity, size } from './quantity.ts';
 import { atMostOne, exactlyOne, immutable, pick, ruled, type Transition, text, whole } from './rules.ts';
@@ -31,38 +31,74 @@ const gpu = ruled(
   z.object({
     count: whole(1, 16).default(1).describe('GPUs of one validator.'),
     resourceName: text(
-      /^[a-z0-9.-]+\/[A-Za-z0-9._-]+$/,
+      /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?\/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/,
       253,
       'gpu.resourceName must be an extended resource such as "nvidia.com/gpu".',
     )
       .optional()
       .describe('Extended resource of the device plugin; nvidia.com/gpu where neither this nor resourceClaims is set.'),
-    resourceClaims: z
-      .array(resourceClaim)
-      .min(1)
-      .max(8)
+    resourceClaims: ruled(z.array(resourceClaim).min(1).max(8), [
+      {
+        cel: 'self.all(one, self.exists_one(other, other.name == one.name))',
+        says: 'gpu.resourceClaims must not name a claim twice: give each a name of its own.',
+        holds: (self) => new Set(self.map(({ name }) => name)).size === self.length,
+      },
+    ])
       .optional()
       .describe('GPUs by dynamic resource allocation, instead of resourceName.'),
   }),
   [atMostOne(['resourceName', 'resourceClaims'], 'gpu takes resourceName or resourceClaims, not both: remove one.')],
 );
 
-const resources = z.object({
-  requests: amounts.default({ cpu: '50m', memory: '256Mi' }).describe('What the scheduler sets aside.'),
-  limits: amounts.default({ memory: '768Mi' }).describe('What the container may not exceed.'),
-  gpu: gpu.optional().describe('GPUs to train on; none where absent.'),
-});
+const PLAIN_RESOURCES: ReadonlySet<string> = new Set(['cpu', 'memory', 'ephemeral-storage']);
 
-const storageGrows: Transition = {
-  cel: `quantity(self.storage.size).compareTo(quantity(oldSelf.storage.size)) >= 0`,
-  says: 'storage.size can grow but not shrink: keep the present size or ask for more.',
-  at: '.storage.size',
-  holds: (self, before) => sizeOf(self) >= sizeOf(before),
+const resources = ruled(
+  z.object({
+    requests: amounts.default({ cpu: '50m', memory: '256Mi' }).describe('What the scheduler sets aside.'),
+    limits: amounts.default({ memory: '768Mi' }).describe('What the container may not exceed.'),
+    gpu: gpu.optional().describe('GPUs to train on; none where absent.'),
+  }),
+  [
+    {
+      cel:
+        // these three: looking at every name that there may be is more than CEL can afford
+        "!has(self.requests) || !has(self.limits) || ['cpu', 'memory', 'ephemeral-storage'].all(name, " +
+        '!(name in self.requests) || !(name in self.limits) || quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name]))) <= 0)',
+      says: 'resources.requests must not be more than resources.limits: raise the limit, or request less.',
+      at: '.requests',
+      holds: ({ requests, limits }) =>
+        Object.entries(requests)
+          .filter(([name]) => PLAIN_RESOURCES.has(name))
+          .every(([name, amount]) => parseQuantity(amount) <= parseQuantity(limits[name] ?? amount)),
+    },
+  ],
+);
+
+/** @param below where the spec of a validator is: a template's, or the whole */
+export const storageGrows = (below: '' | 'template.spec.' = ''): Transition => {
+  const path = `${below}storage.size`;
+  const sizeOf = (spec: unknown): number => {
+    const value = pick(spec, path.split('.'));
+    return typeof value === 'string' ? parseQuantity(value) : 0;
+  };
+  return {
+    cel: `quantity(self.${path}).compareTo(quantity(oldSelf.${path})) >= 0`,
+    says: `${path} can grow but not shrink: keep the present size or ask for more.`,
+    at: `.${path}`,
+    holds: (self, before) => sizeOf(self) >= sizeOf(before),
+  };
 };
-const sizeOf = (spec: unknown): number => {
-  const value = pick(spec, ['storage', 'size']);
-  return typeof value === 'string' ? parseQuantity(value) : 0;
+
+/** Keys are never made where another was in use, so who brought one goes on bringing it. */
+const staysBrought: Transition = {
+  cel: 'has(self.stake.keySecretRef) == has(oldSelf.stake.keySecretRef)',
+  says:
+    'stake.keySecretRef can name another Secret, but cannot be added or removed once the ValidatorNode exists. ' +
+    'Make a new ValidatorNode for the other key.',
+  at: '.stake',
+  holds: (self, before) => isBrought(self) === isBrought(before),
 };
+const isBrought = (spec: unknown): boolean => pick(spec, ['stake', 'keySecretRef']) !== undefined;
 
 const storage = z.object({
   size: size.default('1Gi').describe('Size of the volume that holds chunks, charters and learning state.'),
@@ -90,7 +126,7 @@ const podTemplate = z.looseObject({
   metadata: z
     .object({
       labels: labels.optional().describe('Labels of the pod.'),
-      annotations: labels.optional().describe('Annotations of the pod.'),
+      annotations: annotations.optional().describe('Annotations of the pod.'),
     })
     .optional()
     .describe('Labels and annotations that the pod has besides its own.'),
@@ -102,7 +138,8 @@ export const nodeTransitions: readonly Transition[] = [
   immutable('network', 'Make a new ValidatorNode in the other network.'),
   immutable('identity', 'An identity is for life: make a new ValidatorNode for another one.'),
   immutable('storage.storageClassName', 'Make a new ValidatorNode to move to another storage class.'),
-  storageGrows,
+  storageGrows(),
+  staysBrought,
 ];
 
 const nodeFields = z.object({

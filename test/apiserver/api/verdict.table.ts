@@ -151,6 +151,53 @@ const NODES: readonly Case[] = [
     node('whose stake secret is put right', { stake: { keySecretRef: { name: 'stake' } } }),
   ),
   from(
+    node('', { stake: { keySecretRef: { name: 'stake' } } }),
+    node(
+      'whose own key is to take the place of the brought one',
+      {},
+      'stake.keySecretRef can name another Secret, but',
+    ),
+  ),
+  from(
+    node('', {}),
+    node('that is brought a key later', { stake: { keySecretRef: { name: 'stake' } } }, 'cannot be added or removed'),
+  ),
+  node(
+    'that requests more than its limit',
+    { resources: { limits: { memory: '64Mi' } } },
+    'resources.requests must not be more than resources.limits',
+  ),
+  node('that requests an exact limit', { resources: { requests: { cpu: 1 }, limits: { cpu: '1000m' } } }),
+  node(
+    'with two claims of one name',
+    {
+      resources: {
+        gpu: {
+          resourceClaims: [
+            { name: 'gpu', resourceClaimName: 'a' },
+            { name: 'gpu', resourceClaimName: 'b' },
+          ],
+        },
+      },
+    },
+    'gpu.resourceClaims must not name a claim twice',
+  ),
+  node(
+    'with a resource name of dots and dashes',
+    { resources: { gpu: { resourceName: '-./_' } } },
+    'gpu.resourceName must be an extended resource',
+  ),
+  node(
+    "with a label of the operator's on its pod",
+    { podTemplate: { metadata: { labels: { 'murmuration.dev/node': 'other' } } } },
+    'names must not begin with murmuration.dev/',
+  ),
+  node(
+    'with a label that is a sentence',
+    { podTemplate: { metadata: { labels: { team: 'all the birds' } } } },
+    'a label must be at most 63 letters, digits',
+  ),
+  from(
     node('', { storage: { size: '1Gi' } }),
     node('whose volume shrinks', { storage: { size: '512Mi' } }, 'storage.size can grow but not shrink'),
   ),
@@ -230,6 +277,19 @@ const FLEETS: readonly Case[] = [
     'labels.a in body must be of type string',
   ),
   from(fleet('', { replicas: 4 }), fleet('that grows', { replicas: 6 })),
+  from(
+    fleet('', {}),
+    fleet(
+      'whose volumes shrink',
+      { template: { spec: { storage: { size: '512Mi' } } } },
+      'template.spec.storage.size can grow but not shrink',
+    ),
+  ),
+  fleet(
+    "with an annotation of the operator's",
+    { template: { metadata: { annotations: { 'murmuration.dev/replace-pod': 'x' } } } },
+    'names must not begin with murmuration.dev/',
+  ),
   from(fleet('', {}), fleet('with a new image', { template: { spec: { image: 'm:2' } } })),
   from(
     fleet('', {}),
@@ -447,7 +507,8 @@ const SHARDS: readonly Case[] = [
   shard('beyond the last', { index: 2 }, 'index must be less than of: parts are numbered from 0 to of - 1.'),
   shard('before the first', { index: -1 }, 'spec.index in body should be greater than or equal to 0'),
   shard('that nobody holds', { replicas: 0 }, 'spec.replicas in body should be greater than or equal to 1'),
-  shard('of a version that is no CID', { versionCid: 'v1' }, 'versionCid must be a CID in base32 such as "bafyrei..."'),
+  shard('of a version that is no CID', { versionCid: 'v1' }, 'versionCid must be the whole CID of a version'),
+  shard('of half a CID', { versionCid: 'bafyreiaaaaaaaaaaaaa' }, 'versionCid must be the whole CID of a version'),
   shard('spread over nonsense', { placement: { spread: 'a b' } }, 'placement.spread must be the label of a topology'),
   from(shard('', {}), shard('with more replicas', { replicas: 4 })),
   from(

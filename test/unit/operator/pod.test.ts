@@ -106,7 +106,7 @@ describe('the pod of a validator', () => {
 
   it('takes the pod template last, but keeps the labels by which it is found', () => {
     const podTemplate = {
-      metadata: { labels: { team: 'birds', 'murmuration.dev/node': 'other' } },
+      metadata: { labels: { team: 'birds', 'app.kubernetes.io/instance': 'other' } },
       spec: {
         nodeSelector: { disk: 'fast' },
         containers: [
@@ -116,7 +116,7 @@ describe('the pod of a validator', () => {
       },
     };
     const pod = buildPod(node({ podTemplate }), SETTING);
-    expect(pod.metadata.labels).toMatchObject({ team: 'birds', 'murmuration.dev/node': 'solo' });
+    expect(pod.metadata.labels).toMatchObject({ team: 'birds', 'app.kubernetes.io/instance': 'solo' });
     expect(pod.spec?.nodeSelector).toEqual({ disk: 'fast' });
     expect(pod.spec?.containers.map(({ name }) => name)).toEqual(['validator', 'extra']);
     expect(pod.spec?.containers[0]).toMatchObject({ env: [{ name: 'DEBUG', value: '1' }], args: expect.anything() });
