@@ -7,6 +7,8 @@ import type { AnyKind, KubeObject, ObjectKey } from '../kube/index.ts';
 export type Action =
   /** Server-side apply of all that we want of the object; nothing is sent where the cache already agrees. */
   | { readonly do: 'apply'; readonly kind: AnyKind; readonly object: KubeObject }
+  /** Merge patch: takes away what others have added to an object of ours, which an apply leaves alone. */
+  | { readonly do: 'patch'; readonly kind: AnyKind; readonly key: ObjectKey; readonly patch: object }
   /** Create, and accept that it may exist already: the way to take a lock or to make a key once. */
   | { readonly do: 'create'; readonly kind: AnyKind; readonly object: KubeObject }
   /** Delete this very object (by uid), never a namesake. Gone already is fine. */

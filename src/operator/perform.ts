@@ -3,8 +3,6 @@ import {
   AlreadyExists,
   type AnyKind,
   Conflict,
-  Forbidden,
-  Invalid,
   type KubeObject,
   keyOf,
   NotFound,
@@ -13,6 +11,7 @@ import {
 } from '../kube/index.ts';
 import type { Action, KeyKind } from './action.ts';
 import { KEY_FILE } from './node/children/key-secret.ts';
+import { type Refusal, refusalOf } from './refusal.ts';
 
 /** Where new keys come from; passed in, so that tests can count them. */
 export interface KeyMaker {
@@ -29,36 +28,37 @@ export interface PerformOptions {
 }
 
 /**
- * Does a wave of actions, all at once. What the API server refuses for a reason that only a person can mend is answered
- * as sentences, so that it ends in a condition; every other error is thrown, so that it is retried.
+ * Does a wave of actions, all at once. What the API server refuses for a reason that only a person can mend is answered,
+ * so that it ends in a condition; every other error is thrown, so that it is retried.
  */
 export async function perform(
   context: ReconcileContext,
   actions: readonly Action[],
   options: PerformOptions = {},
-): Promise<readonly string[]> {
+): Promise<readonly Refusal[]> {
   const outcomes = await Promise.allSettled(actions.map((action) => act(context, action, options)));
-  const refused: string[] = [];
+  const refused: Refusal[] = [];
   for (const outcome of outcomes) {
     if (outcome.status === 'fulfilled') {
       if (outcome.value !== undefined) refused.push(outcome.value);
-    } else if (isRefusal(outcome.reason)) {
-      refused.push(outcome.reason.message);
     } else {
-      throw outcome.reason;
+      const refusal = refusalOf(outcome.reason);
+      if (refusal === undefined) throw outcome.reason;
+      refused.push(refusal);
     }
   }
   return refused;
 }
 
-const isRefusal = (error: unknown): error is Forbidden | Invalid =>
-  error instanceof Forbidden || error instanceof Invalid;
-
-async function act(context: ReconcileContext, action: Action, options: PerformOptions): Promise<string | undefined> {
+async function act(context: ReconcileContext, action: Action, options: PerformOptions): Promise<Refusal | undefined> {
   const { client } = context;
   switch (action.do) {
     case 'apply':
       await context.apply(action.object);
+      options.onDone?.(action);
+      return undefined;
+    case 'patch':
+      await client.patch(action.kind, action.key, action.patch, { fieldManager: FIELD_MANAGER }).catch(ignoreGone);
       options.onDone?.(action);
       return undefined;
     case 'create':
@@ -93,7 +93,7 @@ async function create(
   kind: AnyKind,
   object: KubeObject,
   onDone: () => void,
-): Promise<string | undefined> {
+): Promise<Refusal | undefined> {
   try {
     await client.create(kind, object, { fieldManager: FIELD_MANAGER });
     onDone();
@@ -103,10 +103,12 @@ async function create(
     const label = object.metadata.labels?.[LABELS.node];
     const there = await client.find(kind, keyOf(object));
     if (there === undefined || label === undefined || there.metadata.labels?.[LABELS.node] === label) return undefined;
-    return (
-      `${kind.kind} ${object.metadata.name} exists and is not this validator's. ` +
-      `Rename or delete it, or name this ValidatorNode otherwise.`
-    );
+    return {
+      reason: 'NameTaken',
+      message:
+        `${kind.kind} ${object.metadata.name} exists and is not this validator's. ` +
+        `Rename or delete it, or name this ValidatorNode otherwise.`,
+    };
   }
 }
 

@@ -49,6 +49,7 @@ const STALLED: ReadonlySet<string> = new Set<Reason>([
   REASONS.KeyInUse,
   REASONS.NameTaken,
   REASONS.SpecInvalid,
+  REASONS.Paused,
   REASONS.Forbidden,
   REASONS.ImagePullFailed,
   REASONS.VolumeFull,

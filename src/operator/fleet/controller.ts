@@ -69,12 +69,13 @@ async function reconcileFleet(
   const refused = await perform(context, actions, { onDone: (action) => tell(context, world, action) });
   const after = actions.length === 0 ? world : observeFleet(context, parts);
   if (after === undefined) return {};
-  const status = fleetStatus(after);
+  const status = fleetStatus(after, refused);
   const afterMs = await writer.write(context, after.fleet, status, parts.now());
   parts.metrics.observeFleet(after.fleet, status);
-  if (refused.length > 0) {
-    const [why = ''] = refused;
-    context.events.record(after.fleet, { type: 'Warning', reason: 'Forbidden', action: 'Apply', note: why });
+  const [refusal] = refused;
+  if (refusal !== undefined) {
+    const { reason, message } = refusal;
+    context.events.record(after.fleet, { type: 'Warning', reason, action: 'Apply', note: message });
     return { requeueAfterMs: RETRY_MS };
   }
   return afterMs === undefined ? {} : { requeueAfterMs: afterMs };

@@ -1,5 +1,5 @@
 import { isTrue, LABELS, maxUnavailableOf, NODE_CONDITIONS, nodeName, ordinalOf } from '../../api/index.ts';
-import { type Existing, keyOf, type Pod } from '../../kube/index.ts';
+import { type Existing, keyOf, mergePatchOf, type Pod } from '../../kube/index.ts';
 import type { Action } from '../action.ts';
 import { same } from '../digest.ts';
 import { type ValidatorFleet, ValidatorNode } from '../kinds.ts';
@@ -105,7 +105,7 @@ function standingOf({ fleet, podHash }: FleetWorld, { node, pod }: FleetMember):
   const { annotations } = node.metadata;
   const current =
     node.metadata.labels?.[LABELS.templateHash] === templateHash(fleet) &&
-    sameSpec(node.spec, wanted.spec) &&
+    same(node.spec, withOwnSwitches(node.spec, wanted.spec)) &&
     annotations?.[CORDONED_BY_FLEET] === undefined &&
     (hash === undefined || annotations?.[REPLACE_POD] === hash);
   const settled = hash === undefined || (pod !== undefined && podHashOf(pod) === hash);
@@ -122,10 +122,11 @@ function standingOf({ fleet, podHash }: FleetWorld, { node, pod }: FleetMember):
 }
 
 /** Cordon and pause of a single validator are a person's, unless the template says them. */
-function sameSpec(present: ValidatorNode['spec'], wanted: ValidatorNode['spec']): boolean {
-  const { cordon, paused } = present;
-  return same(present, { ...wanted, cordon: wanted.cordon ?? cordon, paused: wanted.paused ?? paused });
-}
+const withOwnSwitches = (present: ValidatorNode['spec'], wanted: ValidatorNode['spec']): ValidatorNode['spec'] => ({
+  ...wanted,
+  cordon: wanted.cordon ?? present.cordon,
+  paused: wanted.paused ?? present.paused,
+});
 
 function isHealthy(node: ValidatorNode): boolean {
   return (
@@ -153,9 +154,17 @@ function planUpdates(world: FleetWorld): readonly Action[] {
       if (standing.available) unavailable += 1;
       down += 1;
     }
-    actions.push({ do: 'apply', kind: ValidatorNode, object: standing.wanted });
+    actions.push({ do: 'apply', kind: ValidatorNode, object: standing.wanted }, ...planRestoration(fleet, standing));
   }
   return actions;
+}
+
+/** What somebody else has added to the spec is taken away: an apply of the template leaves it alone. */
+function planRestoration(fleet: ValidatorFleet, { node, wanted }: Standing): readonly Action[] {
+  // What an older template said and this one does not is taken away by the apply.
+  if (node.metadata.labels?.[LABELS.templateHash] !== templateHash(fleet)) return [];
+  const patch = mergePatchOf(node.spec, withOwnSwitches(node.spec, wanted.spec));
+  return patch === undefined ? [] : [{ do: 'patch', kind: ValidatorNode, key: keyOf(node), patch: { spec: patch } }];
 }
 
 /** Validators above the fleet's size, highest first. */

@@ -8,15 +8,17 @@ import {
   readyText,
   type ValidatorFleetStatus,
 } from '../../api/index.ts';
+import type { ValidatorFleet } from '../kinds.ts';
+import type { Refusal } from '../refusal.ts';
 import { type Judgement, judged, no, progress, yes } from '../verdicts.ts';
 import { templateHash } from './children/node.ts';
 import { type FleetWorld, type Standing, standings, surplus } from './plan.ts';
 
 /** The status that follows from the world. */
-export function fleetStatus(world: FleetWorld): ValidatorFleetStatus {
+export function fleetStatus(world: FleetWorld, refused: readonly Refusal[] = []): ValidatorFleetStatus {
   const { fleet, members, now } = world;
   const all = standings(world);
-  const judgements = judgeFleet(world, all);
+  const judgements = judgeFleet(world, all, refused);
   const conditions = judged(fleet.status?.conditions, judgements, fleet.metadata.generation, now);
   const target = templateHash(fleet);
   const converged = judgements.some(({ type, status }) => type === 'Converged' && status === 'True');
@@ -35,20 +37,27 @@ export function fleetStatus(world: FleetWorld): ValidatorFleetStatus {
 }
 
 /** Every condition of a ValidatorFleet, Ready first. */
-export function judgeFleet(world: FleetWorld, all: readonly Standing[]): readonly Judgement[] {
+export function judgeFleet(
+  world: FleetWorld,
+  all: readonly Standing[],
+  refused: readonly Refusal[] = [],
+): readonly Judgement[] {
   const { fleet } = world;
   const converged = judgeConverged(world, all);
-  const ready = judgeReady(world, all);
-  const busy = converged.status !== 'True' || ready.status !== 'True';
-  const stuck = ready.status !== 'True' ? progress(ready).find(({ type }) => type === 'Stalled') : undefined;
-  const progressing =
-    fleet.metadata.deletionTimestamp !== undefined || !busy || stuck?.status === 'True'
-      ? no('Progressing', busy ? ready.reason : REASONS.Reconciled, busy ? ready.message : 'Nothing is left to do.')
-      : yes('Progressing', REASONS.InProgress, converged.status === 'True' ? ready.message : converged.message);
-  return [ready, progressing, converged, ...progress(ready)];
+  const ready = judgeReady(world, all, refused);
+  return [ready, judgeProgressing(fleet, ready, converged), converged, ...progress(ready)];
 }
 
-function judgeReady(world: FleetWorld, all: readonly Standing[]): Judgement {
+function judgeProgressing(fleet: ValidatorFleet, ready: Judgement, converged: Judgement): Judgement {
+  const behind = [ready, converged].find(({ status }) => status !== 'True');
+  if (behind === undefined) return no('Progressing', REASONS.Reconciled, 'Nothing is left to do.');
+  const isStuck = progress(behind).some(({ type, status }) => type === 'Stalled' && status === 'True');
+  if (fleet.metadata.deletionTimestamp !== undefined || isStuck)
+    return no('Progressing', behind.reason, behind.message);
+  return yes('Progressing', REASONS.InProgress, converged.status === 'True' ? ready.message : converged.message);
+}
+
+function judgeReady(world: FleetWorld, all: readonly Standing[], [refusal]: readonly Refusal[]): Judgement {
   const { fleet, taken } = world;
   const { replicas, ordinals } = fleet.spec;
   if (fleet.metadata.deletionTimestamp !== undefined)
@@ -63,6 +72,7 @@ function judgeReady(world: FleetWorld, all: readonly Standing[]): Judgement {
       `ValidatorNode ${clash} exists and is not this fleet's. Delete it, or set ordinals.start in a new fleet.`,
     );
   }
+  if (refusal !== undefined) return no('Ready', refusal.reason, refusal.message);
   if (all.length < replicas) return no('Ready', REASONS.InProgress, `${all.length} of ${replicas} validators exist.`);
   const leaving = surplus(world);
   const down = all.filter(({ node }) => !isTrue(node, NODE_CONDITIONS.Ready));
@@ -106,5 +116,13 @@ function judgeConverged(world: FleetWorld, all: readonly Standing[]): Judgement 
       : []),
     ...(leaving > 0 ? [`${leaving} are leaving`] : []),
   ];
+  const paused = all.find(({ node, current, settled }) => node.spec.paused && !(current && settled));
+  if (paused !== undefined) {
+    return no(
+      'Converged',
+      REASONS.Paused,
+      `${parts.join('; ')}. ${paused.node.metadata.name} is paused: set spec.paused to false in the template, or in it.`,
+    );
+  }
   return no('Converged', REASONS.InProgress, `${parts.join('; ')}.`);
 }

@@ -11,7 +11,7 @@ import { type Parts, paced } from '../parts.ts';
 import { perform } from '../perform.ts';
 import { StatusWriter, transitions } from '../status-writer.ts';
 import { keysOf, look, watched } from '../watched.ts';
-import { planModel } from './plan.ts';
+import { planModel, takenNames } from './plan.ts';
 import { type ModelWorld, modelStatus } from './status.ts';
 
 const PACE_MS = 500;
@@ -59,7 +59,8 @@ async function reconcileModel(
   const { namespace } = key;
   const namespaceTerminating = look.isTerminating(stores, namespace);
   const shards = (): ReturnType<typeof look.shardsOf> => look.shardsOf(stores, namespace, key.name);
-  const refused = await perform(context, planModel({ model, shards: shards(), namespaceTerminating }));
+  const seen = { model, shards: shards(), namespaceTerminating };
+  const refused = [...(await perform(context, planModel(seen))), ...takenNames(seen)];
   const overlay = `${namespace}/${model.spec.network}`;
   const world: ModelWorld = {
     model,
@@ -74,11 +75,12 @@ async function reconcileModel(
     version: parts.view.version(overlay, model.metadata.uid),
     listening: parts.view.isListening(overlay),
   };
-  const status = modelStatus(world);
+  const status = modelStatus(world, refused);
   const afterMs = await writer.write(context, model, status, parts.now());
   parts.metrics.observeModel(world, status);
-  if (refused.length > 0) {
-    context.events.record(model, { type: 'Warning', reason: 'Forbidden', action: 'Apply', note: refused[0] ?? '' });
+  const [refusal] = refused;
+  if (refusal !== undefined) {
+    context.events.record(model, { type: 'Warning', reason: refusal.reason, action: 'Apply', note: refusal.message });
     return { requeueAfterMs: 10_000 };
   }
   return afterMs === undefined ? {} : { requeueAfterMs: afterMs };

@@ -1,9 +1,10 @@
-import { API_VERSION, LABELS, shardName } from '../../api/index.ts';
+import { API_VERSION, LABELS, ordinalOf, shardName } from '../../api/index.ts';
 import { controllerOf, type Existing, keyOf, ownerReference } from '../../kube/index.ts';
 import type { Action } from '../action.ts';
 import { same } from '../digest.ts';
 import { type Model, ModelShard } from '../kinds.ts';
 import { managed } from '../labels.ts';
+import type { Refusal } from '../refusal.ts';
 
 /** What of the cluster a model's shards depend on. */
 export interface ModelShards {
@@ -34,6 +35,20 @@ export function planModel({ model, shards, namespaceTerminating }: ModelShards):
     if (shard.spec.index >= count && shard.metadata.deletionTimestamp === undefined) actions.push(deletion(shard));
   }
   return actions;
+}
+
+/** Shards that the model cannot have, since a person made ones of their names. */
+export function takenNames({ model, shards }: ModelShards): readonly Refusal[] {
+  return shards
+    .filter((shard) => controllerOf(shard)?.uid !== model.metadata.uid)
+    .filter(({ metadata }) => {
+      const index = ordinalOf(model.metadata.name, metadata.name);
+      return index !== undefined && index < model.spec.shards.count;
+    })
+    .map(({ metadata }) => ({
+      reason: 'NameTaken',
+      message: `ModelShard ${metadata.name} exists and is not this Model's. Delete it, or make it anew under another name.`,
+    }));
 }
 
 /** What the model says of a shard; placement may be a person's. */

@@ -12,6 +12,7 @@ import type { Model, ModelShard } from '../kinds.ts';
 import { type Heard, isFresh, modelReport } from '../network/heard.ts';
 import type { CertifiedVersion } from '../network/view.ts';
 import { mean, measured } from '../numbers.ts';
+import type { Refusal } from '../refusal.ts';
 import { type Judgement, judged, no, progress, unknown, yes } from '../verdicts.ts';
 
 /** An age that has not grown for so long has stopped growing. ms */
@@ -48,11 +49,11 @@ interface Said {
 }
 
 /** The status that follows. What was last measured stays until something newer is heard. */
-export function modelStatus(world: ModelWorld): ModelStatus {
+export function modelStatus(world: ModelWorld, refused: readonly Refusal[] = []): ModelStatus {
   const { model, now, shards } = world;
   const before = model.status;
   const said = freshReports(world);
-  const conditions = judged(before?.conditions, judgeModel(world, said), model.metadata.generation, now);
+  const conditions = judged(before?.conditions, judgeModel(world, said, refused), model.metadata.generation, now);
   const version = versionOf(world, said);
   const total = shards.length;
   const ready = shards.filter((shard) => findCondition(shard, 'FullyReplicated')?.status === 'True').length;
@@ -126,15 +127,20 @@ function versionOf({ model, version, learners }: ModelWorld, said: readonly Said
 const votersFor = ({ certified }: ModelReport, cid: string): number => (certified?.cid === cid ? certified.voters : 0);
 
 /** Every condition of a Model, Ready first. */
-export function judgeModel(world: ModelWorld, said: readonly Said[]): readonly Judgement[] {
-  const ready = judgeReady(world, said);
+export function judgeModel(
+  world: ModelWorld,
+  said: readonly Said[],
+  refused: readonly Refusal[],
+): readonly Judgement[] {
+  const ready = judgeReady(world, said, refused);
   return [ready, judgeLearning(world, said), judgeConverged(world, said), judgeReplicated(world), ...progress(ready)];
 }
 
-function judgeReady(world: ModelWorld, said: readonly Said[]): Judgement {
+function judgeReady(world: ModelWorld, said: readonly Said[], [refusal]: readonly Refusal[]): Judgement {
   const { model, learners, listening } = world;
   if (model.metadata.deletionTimestamp !== undefined)
     return no('Ready', REASONS.Deleting, 'The Model is being deleted.');
+  if (refusal !== undefined) return no('Ready', refusal.reason, refusal.message);
   const problem = said.find(({ report }) => report.problem !== undefined);
   if (problem?.report.problem !== undefined) {
     const { reason, message } = problem.report.problem;
@@ -162,7 +168,8 @@ function judgeReady(world: ModelWorld, said: readonly Said[]): Judgement {
     return no(
       'Ready',
       REASONS.QuorumLost,
-      `Validators with ${alive} of ${all} votes report on it; ${quorum} are needed to certify a version.`,
+      `Validators with ${alive} of ${all} votes report on it; ${quorum} are needed to certify a version. ` +
+        `See kubectl get vn for those that are not ready, or delete them.`,
     );
   }
   return yes('Ready', REASONS.Reconciled, `${said.length} of ${staying.length} validators learn it.`);

@@ -19,6 +19,7 @@ import { canonical } from '../digest.ts';
 import { Model, ModelShard, StakeKeyReservation, ValidatorNode } from '../kinds.ts';
 import type { Parts } from '../parts.ts';
 import { perform } from '../perform.ts';
+import type { Refusal } from '../refusal.ts';
 import { StatusWriter, transitions } from '../status-writer.ts';
 import { keysOf, labelledNode, look, watched } from '../watched.ts';
 import { observeNode } from './observe.ts';
@@ -99,7 +100,7 @@ async function reconcileNode(
   parts: Parts,
   writer: StatusWriter<ValidatorNode, ValidatorNodeStatus>,
 ): Promise<ReconcileResult> {
-  let refused: readonly string[] = [];
+  let refused: readonly Refusal[] = [];
   let last = '';
   for (let wave = 0; wave < MAX_WAVES; wave++) {
     const world = await observeNode(context, parts, refused);
@@ -117,8 +118,9 @@ async function reconcileNode(
         await writer.write(context, world.node, nodeStatus(world, modelNames(context, world)), parts.now());
       },
     });
-    if (refused.length > 0) {
-      const [note = ''] = refused;
+    const [refusal] = refused;
+    if (refusal !== undefined) {
+      const note = refusal.message;
       context.events.record(world.node, { type: 'Warning', reason: 'Refused', action: 'Apply', note });
       const now = await observeNode(context, parts, refused);
       return now === undefined ? {} : finish(context, now, parts, writer, true);

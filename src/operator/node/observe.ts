@@ -15,6 +15,7 @@ import type { KeyKind } from '../action.ts';
 import { StakeKeyReservation, ValidatorNode } from '../kinds.ts';
 import { names } from '../labels.ts';
 import type { Parts } from '../parts.ts';
+import type { Refusal } from '../refusal.ts';
 import { candidatesOf } from '../shard/candidates.ts';
 import { look } from '../watched.ts';
 import { isBroughtKey, KEY_FILE, keySecretName } from './children/key-secret.ts';
@@ -25,7 +26,7 @@ import type { NodeWorld } from './world.ts';
 export async function observeNode(
   context: ReconcileContext,
   parts: Parts,
-  refused: readonly string[],
+  refused: readonly Refusal[],
 ): Promise<NodeWorld | undefined> {
   const { stores, key } = context;
   const node = stores.of(ValidatorNode).get(key);

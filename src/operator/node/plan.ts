@@ -9,6 +9,7 @@ import {
   Pod,
   Secret,
   Service,
+  sameQuantity,
 } from '../../kube/index.ts';
 import type { Action, KeyKind } from '../action.ts';
 import { StakeKeyReservation, ValidatorNode } from '../kinds.ts';
@@ -71,7 +72,7 @@ function planVolume({ node, volume }: NodeWorld): readonly Action[] {
   if (volume.metadata.deletionTimestamp !== undefined || !isLabelled(volume, node)) return [];
   // All that can change is the size.
   const { storage } = volume.spec?.resources?.requests ?? {};
-  return storage === node.spec.storage.size ? [] : [{ do: 'apply', kind: PersistentVolumeClaim, object }];
+  return sameQuantity(storage, node.spec.storage.size) ? [] : [{ do: 'apply', kind: PersistentVolumeClaim, object }];
 }
 
 function planService({ node, service }: NodeWorld): readonly Action[] {

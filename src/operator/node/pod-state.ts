@@ -66,7 +66,11 @@ function judgeContainers(pod: Pod): Judgement | undefined {
       );
     }
     if (CONFIG_REASONS.has(reason)) {
-      return no('PodReady', REASONS.Pending, `Container ${status.name} cannot be made${said(waiting?.message)}.`);
+      return no(
+        'PodReady',
+        REASONS.Pending,
+        `Container ${status.name} cannot be made${said(waiting?.message)}. Bring what it names, or correct spec.podTemplate.`,
+      );
     }
     if (reason === 'CrashLoopBackOff') return crashed(status);
   }
@@ -102,9 +106,17 @@ function judgeWaiting(pod: Pod, on: string): Judgement {
       );
     }
     if (/unbound immediate PersistentVolumeClaims|persistentvolumeclaim/i.test(message)) {
-      return no('PodReady', REASONS.VolumePending, `The volume is not there yet: ${message}`);
+      return no(
+        'PodReady',
+        REASONS.VolumePending,
+        `The volume is not there yet: ${message} See kubectl get pvc; a claim or storage class of that name has to be made.`,
+      );
     }
-    return no('PodReady', REASONS.Unschedulable, `The scheduler finds no machine: ${message}`);
+    return no(
+      'PodReady',
+      REASONS.Unschedulable,
+      `The scheduler finds no machine: ${message} Add one, or correct spec.resources or spec.podTemplate.`,
+    );
   }
   if (pod.status?.phase === 'Running') {
     return no('PodReady', REASONS.PodNotReady, `The pod runs on ${on} and does not answer its readiness probe yet.`);

@@ -143,15 +143,17 @@ export function judgeNode(world: NodeWorld): readonly Judgement[] {
   ];
 }
 
+/** Reasons of what the operator would bring on its way, were it not paused. */
+const WAITING: ReadonlySet<Reason> = new Set([REASONS.Pending, REASONS.InProgress]);
+
 function judgeReady(world: NodeWorld, parts: readonly Judgement[]): Judgement {
   const { node, heard, now, refused } = world;
   if (node.metadata.deletionTimestamp !== undefined)
     return no('Ready', REASONS.Deleting, drainOf(world).condition.message);
   const [refusal] = refused;
-  const [keys, pod] = parts;
-  if (keys?.status === 'True' && refusal !== undefined && pod?.status !== 'True') {
-    return no('Ready', REASONS.Forbidden, refusal);
-  }
+  const [keys] = parts;
+  // Also while the pod runs: not all is as the spec asks.
+  if (keys?.status === 'True' && refusal !== undefined) return no('Ready', refusal.reason, refusal.message);
   if (keys?.status === 'True' && world.setting === undefined && world.pod === undefined) {
     return no('Ready', REASONS.KeyMissing, 'The authority key of the operator is missing; see the events of its pod.');
   }
@@ -160,6 +162,9 @@ function judgeReady(world: NodeWorld, parts: readonly Judgement[]): Judgement {
     : undefined;
   if (full !== undefined) return no('Ready', REASONS.VolumeFull, full.message);
   const bad = parts.find(({ status }) => status === 'False') ?? parts.find(({ status }) => status !== 'True');
+  if (bad !== undefined && node.spec.paused && WAITING.has(bad.reason)) {
+    return no('Ready', REASONS.Paused, `${bad.message} It stays so: set spec.paused to false to go on.`);
+  }
   if (bad !== undefined) return { ...bad, type: 'Ready' };
   if (node.spec.paused)
     return yes('Ready', REASONS.Paused, 'Works; spec.paused keeps the operator from changing anything.');

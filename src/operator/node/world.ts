@@ -1,6 +1,7 @@
 import type { Existing, Node, PersistentVolumeClaim, Pod, Service } from '../../kube/index.ts';
 import type { ModelShard, StakeKeyReservation, ValidatorNode } from '../kinds.ts';
 import type { Heard } from '../network/heard.ts';
+import type { Refusal } from '../refusal.ts';
 import type { PodSetting } from './children/pod.ts';
 import type { KeySecret } from './keys.ts';
 
@@ -34,6 +35,6 @@ export interface NodeWorld {
   readonly heard: Heard | undefined;
   /** The operator listens to the network for long enough that silence means something. */
   readonly listening: boolean;
-  /** Actions that failed in this pass, by what the API server said. */
-  readonly refused: readonly string[];
+  /** What the API server refused in this pass. */
+  readonly refused: readonly Refusal[];
 }

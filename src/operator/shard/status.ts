@@ -83,7 +83,7 @@ function judgeShard(
     const gone = no(
       'Ready',
       REASONS.SpecInvalid,
-      `Model ${shard.spec.modelRef.name} does not exist in this namespace.`,
+      `Model ${shard.spec.modelRef.name} does not exist in this namespace. Make it, or delete this ModelShard.`,
     );
     return [gone, ...both(unknown, REASONS.SpecInvalid, gone.message), ...progress(gone)];
   }
