@@ -7,6 +7,9 @@ export const SOLO = 'solo';
 export const MODEL = 'digits';
 export const PINNED = 'pinned';
 
+/** Stands for the namespace of the world. */
+export const HERE = 'here';
+
 /** The spec that an object of this kind begins with. */
 export function homeSpec(kind: KindName): Spec {
   switch (kind) {
@@ -19,6 +22,6 @@ export function homeSpec(kind: KindName): Spec {
     case 'ModelShard':
       return { modelRef: { name: MODEL }, index: 0, of: 4, replicas: 2 };
     case 'StakeKeyReservation':
-      return { publicKey: '03'.padEnd(66, 'b'), nodeRef: { namespace: 'elsewhere', name: 'nobody', uid: 'no-uid' } };
+      return { publicKey: '03'.padEnd(66, 'b'), nodeRef: { namespace: HERE, name: 'nobody', uid: 'no-uid' } };
   }
 }

@@ -1,5 +1,5 @@
-import type { KindName } from '../../../src/api/index.ts';
-import type { Random } from '../../../src/learning/random.ts';
+import { KINDS, type KindName } from '../../../src/api/index.ts';
+import { type Random, seeded } from '../../../src/learning/random.ts';
 import { type Field, fieldsOf } from './fields.ts';
 import { SAMPLES } from './samples.ts';
 import { ABSENT, QUALITIES, type Quality, valuesOf } from './values.ts';
@@ -37,17 +37,43 @@ export function mutated(spec: Spec, { field, value, alongside }: Mutation): Spec
   return next;
 }
 
+/** Every value of every field of every kind, each once, in a fixed order without rhyme. */
+export function deck(dear: (mutation: Mutation) => boolean): readonly Mutation[] {
+  const random = seeded(1);
+  return (Object.keys(KINDS) as readonly KindName[])
+    .flatMap((kind) => fieldsOf(kind))
+    .flatMap((field) =>
+      QUALITIES.flatMap((quality) => {
+        const values = valuesOf(field, quality);
+        // Of wrong types one is enough: they are the API server's own business.
+        const some = quality === 'wrongType' ? values.slice(0, 1) : values;
+        return some.map((value) => ({ field, quality, value, alongside: true }));
+      }),
+    )
+    .filter((mutation) => !dear(mutation))
+    .map((mutation) => ({ mutation, at: random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ mutation }) => mutation);
+}
+
 /** A mutation of this kind, every field as likely as every other. @param dear whether a value costs too much to try */
 export function drawMutation(kind: KindName, random: Random, dear: (mutation: Mutation) => boolean): Mutation {
   for (;;) {
     const field = pick(fieldsOf(kind), random);
-    const quality = pick(QUALITIES, random);
+    const quality = drawQuality(random());
     const values =
       field.type === 'object' || quality !== 'valid' ? valuesOf(field, quality) : [...valuesOf(field, quality), ABSENT];
     if (values.length === 0) continue;
     const mutation = { field, quality, value: pick(values, random), alongside: random() < 0.8 };
     if (!dear(mutation)) return mutation;
   }
+}
+
+/** Wrong types are the API server's own business, so they are tried least. */
+function drawQuality(at: number): Quality {
+  if (at < 0.4) return 'valid';
+  if (at < 0.65) return 'boundary';
+  return at < 0.9 ? 'nonsense' : 'wrongType';
 }
 
 export function pick<T>(from: readonly T[], random: Random): T {

@@ -50,7 +50,8 @@ function readyProblems({ status, reason, message }: Any): readonly string[] {
 function movingProblems({ kind, status }: Any, ready: Any): readonly string[] {
   if (kind !== 'ValidatorFleet' || ready.status !== 'True') return [];
   const converged = status.conditions.find(({ type }: Any) => type === 'Converged');
-  return converged?.status === 'True'
+  // Paused is a person's wish, and says so.
+  return converged?.status === 'True' || converged?.reason === REASONS.Paused
     ? []
     : [`is Ready and at rest, but Converged=${converged?.status} ${converged?.reason}: ${converged?.message}`];
 }

@@ -7,6 +7,7 @@ export function refusalProblems({ code, body }: Answer, { field }: Mutation): re
   if (![400, 422, 500].includes(code)) return [`was answered ${code}: ${message}`];
   const steps = field.path.filter((step) => step !== '0');
   // A choice is refused by the name of what it belongs to: "data.source must set exactly one of ...".
-  const named = steps.some((step, at) => message.includes(step) && at >= Math.min(1, steps.length - 1));
+  const own = field.path[0] === 'template' ? steps.slice(2) : steps;
+  const named = (own.length === 0 ? steps : own).some((step) => message.includes(step));
   return named ? [] : [`was refused without a word of ${pathText(field)}: ${message.slice(0, 300)}`];
 }

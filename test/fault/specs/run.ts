@@ -3,7 +3,7 @@ import { type Random, seeded, seedOf } from '../../../src/learning/random.ts';
 import type { TestApi } from '../../apiserver/harness.ts';
 import type { Any } from './cluster.ts';
 import { homeSpec } from './home.ts';
-import { describeMutation, drawMutation, type Mutation, mutated, pathText, pick, type Spec } from './mutation.ts';
+import { deck, describeMutation, drawMutation, type Mutation, mutated, pathText, pick, type Spec } from './mutation.ts';
 import { childProblems, judgementProblems } from './oracle.ts';
 import { refusalProblems } from './refusal.ts';
 import { differences, type Snapshot } from './snapshot.ts';
@@ -27,13 +27,20 @@ export interface Totals {
 /** Validators and shards that a step may ask for: more are a matter for a bench, not for a test of specs. */
 const MOST_VALIDATORS = 5;
 const MOST_SHARDS = 16;
+const KINDS_OF_PEOPLE: readonly KindName[] = ['ValidatorNode', 'ValidatorFleet', 'Model', 'ModelShard'];
 /** Chances of what a step may do besides. */
-const CHANCE = { guest: 0.25, child: 0.15, second: 0.25, evict: 0.15, hasty: 0.15 } as const;
+const CHANCE = { guest: 0.35, child: 0.2, second: 0.25, evict: 0.15, hasty: 0.15 } as const;
+
+/** So many steps of a seed are of other cards than those of the next. */
+const STRIDE = 100;
+const DECK = deck(isDear);
 
 /** What a step is to do, drawn from seed and number alone. */
 interface Step {
   readonly number: number;
   readonly random: Random;
+  /** Its first mutation. */
+  readonly card: Mutation;
   /** A pod that goes right before. */
   readonly evicted: string | undefined;
   /** Goes back before the system has come to rest. */
@@ -72,7 +79,9 @@ export async function run(api: TestApi, { seed, steps, keepGoing, say }: RunOpti
 function draw(seed: number, number: number): Step {
   const random = seeded(seedOf(`${seed}/${number}`));
   const evicted = random() < CHANCE.evict ? pick(['flock-0', 'flock-1', 'solo'], random) : undefined;
-  return { number, random, evicted, hasty: random() < CHANCE.hasty };
+  // Neighbouring seeds take different cards, and so try all of them together.
+  const card = DECK[(seed * STRIDE + number) % DECK.length] as Mutation;
+  return { number, random, card: { ...card, alongside: random() < 0.85 }, evicted, hasty: random() < CHANCE.hasty };
 }
 
 /** Too many objects for the machine, not too hard for the operator. */
@@ -124,13 +133,19 @@ class StepRun {
       await this.#world.evict(evicted);
     }
     const times = random() < CHANCE.second ? 2 : 1;
-    for (let time = 0; time < times; time++) await this.#mutate();
+    for (let time = 0; time < times; time++) await this.#mutate(time === 0 ? this.#step.card : undefined);
+    // What was refused changed nothing, so there is nothing to wait for.
+    if (this.#written.length === 0 && evicted === undefined) return this.#outcome(this.#base, this.#base);
     let mutatedWorld = this.#base;
     if (hasty) this.#story.push('at once');
     else mutatedWorld = await this.#rest('');
     await this.#goBack();
     const after = await this.#rest('back: ');
     this.#problems.push(...this.#restored(after).map((line) => `back: ${line}`));
+    return this.#outcome(mutatedWorld, after);
+  }
+
+  #outcome(mutatedWorld: Snapshot, after: Snapshot): Outcome {
     return {
       story: this.#story,
       problems: this.#problems,
@@ -141,28 +156,22 @@ class StepRun {
     };
   }
 
-  async #mutate(): Promise<void> {
+  async #mutate(card: Mutation | undefined): Promise<void> {
     const { random } = this.#step;
-    if (random() < CHANCE.guest) return this.#invite();
-    const target = pick(random() < CHANCE.child ? this.#world.children : this.#world.people, random);
-    const mutation = drawMutation(target.kind, random, isDear);
+    const kind = card?.field.kind ?? pick(KINDS_OF_PEOPLE, random);
+    const mutation = card ?? drawMutation(kind, random, isDear);
+    const all = random() < CHANCE.child ? this.#world.children : this.#world.people;
+    const targets = all.filter((one) => one.kind === kind);
+    if (targets.length === 0 || random() < CHANCE.guest) return this.#invite(mutation);
+    const target = pick(targets, random);
     const before = await this.#world.present(target);
     if (before === undefined) return;
     await this.#send(target, before, mutated(before, mutation), mutation);
   }
 
   /** A new object with the mutation in it: the way to try what cannot be changed later. */
-  async #invite(): Promise<void> {
-    const { random } = this.#step;
-    const kinds: readonly KindName[] = [
-      'ValidatorNode',
-      'ValidatorFleet',
-      'Model',
-      'ModelShard',
-      'StakeKeyReservation',
-    ];
-    const kind = pick(kinds, random);
-    const mutation = drawMutation(kind, random, isDear);
+  async #invite(mutation: Mutation): Promise<void> {
+    const { kind } = mutation.field;
     const spec = mutated(homeSpec(kind), mutation);
     const name = nameFor(kind, 'guest', spec);
     if (this.#written.some(({ target }) => target.name === name)) return;
@@ -212,9 +221,10 @@ class StepRun {
     return differences(this.#base, after).filter((line) => !this.#isRetained(line));
   }
 
+  /** What is to outlive its validator goes on with the next of the name, and goes with it where that one says so. */
   #isRetained(line: string): boolean {
-    return [...this.#world.retained].some(
-      (node) => line.startsWith(`+ secrets/${node}-`) || line.startsWith(`+ persistentvolumeclaims/${node}-`),
+    return [...this.#world.retained].some((node) =>
+      ['secrets', 'persistentvolumeclaims'].some((plural) => line.slice(2).startsWith(`${plural}/${node}-`)),
     );
   }
 }

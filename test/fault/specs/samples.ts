@@ -22,7 +22,7 @@ export const BROUGHT = {
 const NOTHING = 'no-such-thing';
 const SHA = 'e'.repeat(64);
 const KEY = '02'.padEnd(66, 'a');
-const CID = 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku';
+const CID = 'bafyreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku';
 const objectName: Sample = { valid: [NOTHING], nonsense: ['Upper', 'a b', '-', 'a..b'] };
 const decimalText: Sample = { valid: ['0.5', '2'], nonsense: ['0', 'much', '1e3', '-1', '007'] };
 const stringMap = (valid: object): Sample => ({

@@ -3,7 +3,7 @@ import { cidOf } from '../../../src/chunks/index.ts';
 import type { Answer, TestApi } from '../../apiserver/harness.ts';
 import { type Stage, setStage } from '../../apiserver/operator/stage.ts';
 import { type Any, FakeCluster, reservationOf } from './cluster.ts';
-import { FLEET, homeSpec, MODEL, PINNED, SOLO } from './home.ts';
+import { FLEET, HERE, homeSpec, MODEL, PINNED, SOLO } from './home.ts';
 import { OperatorLog } from './log.ts';
 import type { Spec } from './mutation.ts';
 import { Snapshot } from './snapshot.ts';
@@ -113,12 +113,18 @@ export class World {
   async write(target: Target, spec: Spec): Promise<Answer> {
     const { kind, name } = target;
     const path = this.path(target);
-    const object = { apiVersion: API_VERSION, kind, metadata: { name }, spec };
+    const object = { apiVersion: API_VERSION, kind, metadata: { name }, spec: this.#placed(spec) };
     const answer = await this.#send(target, path, object);
     if (answer.code < 300) this.#written.set(name, spec);
     const retain = (spec as Any).storage?.retain ?? (spec as Any).template?.spec?.storage?.retain;
     if (answer.code < 300 && retain === 'Retain') for (const node of this.#nodesOf(target)) this.retained.add(node);
     return answer;
+  }
+
+  /** A reservation of here names the namespace, which nobody knows beforehand. */
+  #placed(spec: Spec): Spec {
+    const { nodeRef } = spec as Any;
+    return nodeRef?.namespace === HERE ? { ...spec, nodeRef: { ...nodeRef, namespace: this.stage.namespace } } : spec;
   }
 
   async #send({ hand }: Target, path: string, object: Any): Promise<Answer> {
@@ -180,7 +186,8 @@ export class World {
       const failing = this.log.pending();
       const broken = [...this.log.broken, ...(this.#hasStopped ? ['the operator has stopped'] : [])];
       if (broken.length > 0) return { snapshot, problems: broken };
-      if (Date.now() - since >= REST_MS && failing.length === 0) {
+      const isJudged = snapshot.ours().every(({ status }) => status?.conditions !== undefined);
+      if (Date.now() - since >= REST_MS && failing.length === 0 && isJudged) {
         this.log.forget();
         return { snapshot, problems: [] };
       }
