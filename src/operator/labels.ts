@@ -13,6 +13,9 @@ export const REPLACE_POD = 'murmuration.dev/replace-pod';
 /** Annotation on a ValidatorNode that its fleet, not a person, has cordoned. */
 export const CORDONED_BY_FLEET = 'murmuration.dev/cordoned-by-fleet';
 
+/** Annotation on a StakeKeyReservation: the Secret that its key came from. */
+export const STAKE_SECRET = 'murmuration.dev/stake-secret';
+
 /** Labels of everything that belongs to one validator. */
 export function validatorLabels(node: ValidatorNode): Readonly<Record<string, string>> {
   const fleet = node.metadata.labels?.[LABELS.fleet];

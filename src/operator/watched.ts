@@ -13,7 +13,7 @@ import {
   type Stores,
   type WatchDeclaration,
 } from '../kube/index.ts';
-import { Model, ModelShard, ValidatorNode } from './kinds.ts';
+import { Model, ModelShard, type StakeKeyReservation, ValidatorNode } from './kinds.ts';
 import { managed } from './labels.ts';
 import { charterLabels } from './network/record.ts';
 
@@ -36,6 +36,9 @@ export const watched = {
       holder: (shard) => (shard.status?.holders ?? []).map(({ node }) => objectIndex(shard.metadata.namespace, node)),
     },
   } satisfies WatchDeclaration<ModelShard>,
+  reservations: {
+    indexes: { holder: ({ spec }) => [spec.nodeRef.uid] },
+  } satisfies WatchDeclaration<StakeKeyReservation>,
   pods: {
     selector: { labels: managed },
     indexes: { machine: (pod) => (pod.spec?.nodeName === undefined ? [] : [pod.spec.nodeName]) },

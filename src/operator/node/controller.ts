@@ -45,10 +45,14 @@ export function nodeController(parts: Parts): Controller<ValidatorNode> {
     .owns(Service, watched.services)
     .watches(Secret, labelledNode, watched.secrets)
     .watches(PersistentVolumeClaim, volumeKeys, watched.volumes)
-    .watches(StakeKeyReservation, (reservation, stores) => [
-      reservation.spec.nodeRef,
-      ...keysOf(stores.of(ValidatorNode).byIndex('publicKey', reservation.spec.publicKey)),
-    ])
+    .watches(
+      StakeKeyReservation,
+      (reservation, stores) => [
+        reservation.spec.nodeRef,
+        ...keysOf(stores.of(ValidatorNode).byIndex('publicKey', reservation.spec.publicKey)),
+      ],
+      watched.reservations,
+    )
     .watches(
       Model,
       ({ metadata, spec }, stores) => keysOf(look.nodesOf(stores, metadata.namespace ?? '', spec.network)),

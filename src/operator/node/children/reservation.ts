@@ -1,6 +1,7 @@
 import { API_VERSION, reservationName } from '../../../api/index.ts';
 import type { StakeKeyReservation, ValidatorNode } from '../../kinds.ts';
-import { managed } from '../../labels.ts';
+import { managed, STAKE_SECRET } from '../../labels.ts';
+import { keySecretName } from './key-secret.ts';
 
 /** The lock on a stake key, taken before any pod that could sign with it. @param publicKey lower-case hex */
 export function buildReservation(node: ValidatorNode, publicKey: string): StakeKeyReservation {
@@ -8,7 +9,11 @@ export function buildReservation(node: ValidatorNode, publicKey: string): StakeK
   return {
     apiVersion: API_VERSION,
     kind: 'StakeKeyReservation',
-    metadata: { name: reservationName(publicKey), labels: { ...managed } },
+    metadata: {
+      name: reservationName(publicKey),
+      labels: { ...managed },
+      annotations: { [STAKE_SECRET]: keySecretName(node, 'stake') },
+    },
     spec: { publicKey, nodeRef: { namespace, name, uid } },
   };
 }
