@@ -11,7 +11,7 @@ import { type Parts, paced } from '../parts.ts';
 import { perform } from '../perform.ts';
 import { StatusWriter, transitions } from '../status-writer.ts';
 import { keysOf, look, watched } from '../watched.ts';
-import { planModel, takenNames } from './plan.ts';
+import { planModel, takenNames, tooLarge } from './plan.ts';
 import { type ModelWorld, modelStatus } from './status.ts';
 
 const PACE_MS = 500;
@@ -60,7 +60,11 @@ async function reconcileModel(
   const namespaceTerminating = look.isTerminating(stores, namespace);
   const shards = (): ReturnType<typeof look.shardsOf> => look.shardsOf(stores, namespace, key.name);
   const seen = { model, shards: shards(), namespaceTerminating };
-  const refused = [...(await perform(context, planModel(seen))), ...takenNames(seen)];
+  const refused = [
+    ...(await perform(context, planModel(seen))),
+    ...takenNames(seen),
+    ...tooLarge(model, look.modelsOf(stores, namespace, model.spec.network)),
+  ];
   const overlay = `${namespace}/${model.spec.network}`;
   const world: ModelWorld = {
     model,

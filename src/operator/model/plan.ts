@@ -4,6 +4,7 @@ import type { Action } from '../action.ts';
 import { same } from '../digest.ts';
 import { type Model, ModelShard } from '../kinds.ts';
 import { managed } from '../labels.ts';
+import { fittingModels, MODELS_BYTES } from '../network/plan.ts';
 import type { Refusal } from '../refusal.ts';
 
 /** What of the cluster a model's shards depend on. */
@@ -49,6 +50,20 @@ export function takenNames({ model, shards }: ModelShards): readonly Refusal[] {
       reason: 'NameTaken',
       message: `ModelShard ${metadata.name} exists and is not this Model's. Delete it, or make it anew under another name.`,
     }));
+}
+
+/** Where the charter of the network has no room for the model, so that no validator ever hears of it. */
+export function tooLarge(model: Model, ofNetwork: readonly Model[]): readonly Refusal[] {
+  if (fittingModels(ofNetwork).some(({ metadata }) => metadata.uid === model.metadata.uid)) return [];
+  const bytes = Buffer.byteLength(JSON.stringify(model.spec));
+  return [
+    {
+      reason: 'SpecInvalid',
+      message:
+        `The spec has ${bytes} bytes, and all models of network ${model.spec.network} together may have ${MODELS_BYTES}. ` +
+        `Shorten architecture.layers, or make the Model in another network.`,
+    },
+  ];
 }
 
 /** What the model says of a shard; placement may be a person's. */

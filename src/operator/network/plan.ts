@@ -46,11 +46,27 @@ export function planCharter(world: NetworkWorld): CharterPlan {
 export function charterContent(world: NetworkWorld): CharterContent {
   const members = membersOf(world);
   const peers = new Map(members.map(({ name, peerId }) => [name, peerId]));
-  const models = [...world.models]
+  const models = fittingModels(world.models).toSorted(byName);
+  return { members, models: models.map(charterModel), placements: placementsOf({ ...world, models }, peers) };
+}
+
+const madeAt = ({ metadata }: Model): string => `${metadata.creationTimestamp ?? ''} ${metadata.name}`;
+
+/** What the specs of all models may take of a charter, which has to fit into one ConfigMap with members and placements. */
+export const MODELS_BYTES = 512 * 1024;
+
+/** The models that a charter has room for, the oldest first: one that is too large must not silence the others. */
+export function fittingModels(models: readonly Model[]): readonly Model[] {
+  let left = MODELS_BYTES;
+  return models
     .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-    .sort(byName)
-    .map(charterModel);
-  return { members, models, placements: placementsOf(world, peers) };
+    .toSorted((a, b) => (madeAt(a) < madeAt(b) ? -1 : 1))
+    .filter(({ spec }) => {
+      const bytes = Buffer.byteLength(JSON.stringify(spec));
+      if (bytes > left) return false;
+      left -= bytes;
+      return true;
+    });
 }
 
 const byName = (a: { metadata: { name: string } }, b: { metadata: { name: string } }): number =>

@@ -5,6 +5,7 @@ import type { Pod } from '../../../src/kube/index.ts';
 import {
   charterContent,
   dialable,
+  MODELS_BYTES,
   type NetworkWorld,
   planCharter,
   probeSeed,
@@ -102,6 +103,22 @@ describe('the plan of a charter', () => {
     expect(charterContent(world({ shards })).placements).toEqual([
       { model: model.metadata.uid, index: 0, of: 2, holders: ['peer-a', 'peer-b'] },
     ]);
+  });
+
+  it('leaves out a model that it has no room for, with its shards, and names the others', () => {
+    const layers = [{ class_name: 'Dense', config: { note: 'x'.repeat(MODELS_BYTES) } }];
+    const { metadata, spec } = model;
+    const huge = {
+      ...model,
+      metadata: { ...metadata, name: 'huge', uid: 'huge' },
+      spec: { ...spec, architecture: { layers } },
+    };
+    const content = charterContent(world({ models: [huge as never, model] }));
+    expect(content.models.map(({ name }) => name)).toEqual(['digits']);
+    const alone = charterContent(
+      world({ models: [{ ...huge, metadata: { ...huge.metadata, name: 'digits' } } as never] }),
+    );
+    expect([alone.models, alone.placements]).toEqual([[], []]);
   });
 
   it('gives every model a probe seed that fits 31 bits and depends on its uid alone', () => {
