@@ -40,11 +40,6 @@ export class Snapshot {
     return this.of(plural).find(({ metadata }) => metadata.name === name);
   }
 
-  /** Everything that has conditions. */
-  ours(): readonly Any[] {
-    return [...OUR_KINDS, 'stakekeyreservations' as const].flatMap((plural) => this.of(plural));
-  }
-
   /** What changes with every write. */
   versions(): ReadonlyMap<string, string> {
     return new Map(

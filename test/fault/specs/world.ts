@@ -6,11 +6,14 @@ import { type Any, FakeCluster, reservationOf } from './cluster.ts';
 import { FLEET, HERE, homeSpec, MODEL, PINNED, SOLO } from './home.ts';
 import { OperatorLog } from './log.ts';
 import type { Spec } from './mutation.ts';
+import { childProblems, judgementProblems } from './oracle.ts';
 import { Snapshot } from './snapshot.ts';
 
 /** Nothing may be written for so long before the system counts as at rest. ms */
 const REST_MS = 3_000;
 const LOOK_MS = 400;
+/** The operator looks again every 10 s at what only a person can mend; a verdict may be so late. ms */
+const LATE_MS = 14_000;
 /** A system that is not at rest after this long never will be. ms */
 const LIMIT_MS = 45_000;
 const CHUNKS = 8;
@@ -172,7 +175,10 @@ export class World {
     return Snapshot.take(this.#api, this.stage.namespace);
   }
 
-  /** Waits until nothing is written any more and nothing is tried in vain. Answers what is wrong where that never comes. */
+  /**
+   * Waits until nothing is written any more, nothing is tried in vain, and every object is judged and has its children.
+   * Answers what is wrong where that does not come.
+   */
   async untilAtRest(): Promise<{ readonly snapshot: Snapshot; readonly problems: readonly string[] }> {
     const deadline = Date.now() + LIMIT_MS;
     let snapshot = await this.snapshot();
@@ -186,10 +192,12 @@ export class World {
       const failing = this.log.pending();
       const broken = [...this.log.broken, ...(this.#hasStopped ? ['the operator has stopped'] : [])];
       if (broken.length > 0) return { snapshot, problems: broken };
-      const isJudged = snapshot.ours().every(({ status }) => status?.conditions !== undefined);
-      if (Date.now() - since >= REST_MS && failing.length === 0 && isJudged) {
-        this.log.forget();
-        return { snapshot, problems: [] };
+      if (Date.now() - since >= REST_MS && failing.length === 0) {
+        const problems = [...judgementProblems(snapshot), ...childProblems(snapshot, this.retained)];
+        if (problems.length === 0 || Date.now() - since >= LATE_MS) {
+          this.log.forget();
+          return { snapshot, problems };
+        }
       }
       if (Date.now() > deadline) {
         const moving = changed.map((name) => `${name} is still written after ${LIMIT_MS / 1000} s`);
