@@ -37,6 +37,7 @@ export interface ShardWorld {
 /** The status that follows: holders, and how many copies there are. */
 export function shardStatus(world: ShardWorld): ModelShardStatus {
   const { shard, version, now } = world;
+  if (shard.status !== undefined && isModelBehind(world)) return shard.status;
   const [from, to] = version === undefined ? [0, 0] : shardRange(version.chunks, shard.spec.index, shard.spec.of);
   const chunks = version === undefined ? undefined : to - from;
   const wanted = place(placementKey(shard), world.candidates, shard.spec.replicas);
@@ -66,6 +67,16 @@ export function shardStatus(world: ShardWorld): ModelShardStatus {
     availableReplicas: available,
   };
 }
+
+/**
+ * The Model is seen as it was before it had the version that the shard is a part of: its cache is behind the shard's. To
+ * go by it would be to forget a certified version, and to let go of copies before there are others.
+ */
+const isModelBehind = ({ shard, model, version }: ShardWorld): boolean =>
+  version === undefined &&
+  model !== undefined &&
+  model.status?.version === undefined &&
+  shard.status?.versionCid !== undefined;
 
 /** What a shard is hashed by: not its uid, so that a shard made again finds its copies where they were. */
 export const placementKey = (shard: ModelShard): string =>

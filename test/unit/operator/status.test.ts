@@ -205,6 +205,13 @@ describe('the status of a ModelShard', () => {
     expect(judged(world({ shard, copies, version: old }), 'FullyReplicated')).toBe('False UnderReplicated');
   });
 
+  it('forgets no version and no copy where the Model is seen as it was before it had one', () => {
+    const before = shardStatus(world({}));
+    const shard = { ...world({}).shard, status: before } as never;
+    const candidates = [{ node: 'd', weight: 1, domain: 'd', fits: true }];
+    expect(shardStatus(world({ shard, candidates, version: undefined, copies: new Map() }))).toEqual(before);
+  });
+
   it('tells too few validators from too little room', () => {
     const candidates = world({}).candidates;
     expect(judged(world({ candidates: candidates.slice(1) }), 'Ready')).toBe('False UnderReplicated');
