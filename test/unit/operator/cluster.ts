@@ -1,6 +1,7 @@
 import { Model, ModelShard, reservationName, ValidatorFleet, ValidatorNode } from '../../../src/api/index.ts';
 import {
   controllerOf,
+  deepEqual,
   type Existing,
   type KubeObject,
   type PersistentVolumeClaim,
@@ -8,7 +9,6 @@ import {
   type Service,
 } from '../../../src/kube/index.ts';
 import type { Action } from '../../../src/operator/action.ts';
-import { same } from '../../../src/operator/digest.ts';
 import type { FleetWorld } from '../../../src/operator/fleet/plan.ts';
 import { fleetStatus } from '../../../src/operator/fleet/status.ts';
 import type { StakeKeyReservation } from '../../../src/operator/kinds.ts';
@@ -51,14 +51,43 @@ export class Cluster {
     return [...this.objects.entries()].filter(([id]) => id.startsWith(`${kind} `)).map(([, one]) => one as never);
   }
 
+  /** Begins as a copy of another one. */
+  protected copy(from: Cluster): void {
+    for (const [id, object] of from.objects) this.objects.set(id, object);
+    this.keysMade.push(...from.keysMade);
+    this.namespaceTerminating = from.namespaceTerminating;
+    this.setting = from.setting;
+    this.now = from.now;
+    this.#version = from.#version;
+  }
+
+  /** Counts the changes of all objects, as etcd does. */
+  get revision(): number {
+    return this.#version;
+  }
+
+  /** Keeps this state of an object; one that is as before is no change. */
+  protected store(id: string, object: Loose): Loose {
+    const before = this.objects.get(id);
+    if (before !== undefined && deepEqual(before, versioned(object, before.metadata.resourceVersion))) return before;
+    this.#version += 1;
+    const stored = versioned(object, String(this.#version));
+    this.objects.set(id, stored);
+    return stored;
+  }
+
+  protected remove(id: string): void {
+    if (this.objects.delete(id)) this.#version += 1;
+  }
+
   /** Stores the object as the API server would: uid, generation, defaults of our kinds. */
   put(object: KubeObject): Loose {
     const id = `${object.kind} ${object.metadata.name}`;
     const before = this.objects.get(id);
     const { spec, status, ...rest } = completed(object) as Loose;
-    const generation = (before?.metadata.generation ?? 0) + (before !== undefined && same(before.spec, spec) ? 0 : 1);
-    this.#version += 1;
-    const stored = {
+    const generation =
+      (before?.metadata.generation ?? 0) + (before !== undefined && deepEqual(before.spec, spec) ? 0 : 1);
+    return this.store(id, {
       ...rest,
       ...(spec === undefined ? {} : { spec }),
       ...((status ?? before?.status) === undefined ? {} : { status: status ?? before?.status }),
@@ -67,14 +96,11 @@ export class Cluster {
         ...object.metadata,
         labels: { ...before?.metadata.labels, ...object.metadata.labels },
         annotations: { ...object.metadata.annotations },
-        uid: before?.metadata.uid ?? `uid-${this.#version}`,
-        resourceVersion: String(this.#version),
+        uid: before?.metadata.uid ?? `uid-${this.#version + 1}`,
         generation,
         creationTimestamp: before?.metadata.creationTimestamp ?? new Date(this.now).toISOString(),
       },
-    } as Loose;
-    this.objects.set(id, stored);
-    return stored;
+    } as Loose);
   }
 
   /** As `kubectl delete`: stays while it has a finalizer; a pod stays until the kubelet lets go of it. */
@@ -85,11 +111,11 @@ export class Cluster {
     const stays =
       (object.metadata.finalizers?.length ?? 0) > 0 || (kind === 'Pod' && object.spec.nodeName !== undefined);
     if (!stays) {
-      this.objects.delete(id);
+      this.remove(id);
       return;
     }
     const deletionTimestamp = object.metadata.deletionTimestamp ?? new Date(this.now).toISOString();
-    this.objects.set(id, { ...object, metadata: { ...object.metadata, deletionTimestamp } });
+    this.store(id, { ...object, metadata: { ...object.metadata, deletionTimestamp } });
   }
 
   perform(action: Action, record?: () => void): void {
@@ -104,17 +130,14 @@ export class Cluster {
         const { name } = action.secret.metadata;
         if (this.objects.has(`Secret ${name}`)) return;
         this.keysMade.push(name);
-        const stored = this.put(action.secret);
-        this.objects.set(`Secret ${name}`, {
-          ...stored,
-          spec: { name: publicName(action.which, this.keysMade.length) },
-        });
+        const key = publicName(action.which, this.keysMade.length);
+        this.put({ ...action.secret, spec: { name: key }, data: { key } } as KubeObject);
         return;
       }
       case 'delete': {
         const there = this.objects.get(`${action.kind.kind} ${action.key.name}`);
         if (there?.metadata.uid !== action.uid) return;
-        if (action.graceSeconds === 0) this.objects.delete(`${action.kind.kind} ${action.key.name}`);
+        if (action.graceSeconds === 0) this.remove(`${action.kind.kind} ${action.key.name}`);
         else this.delete(action.kind.kind, action.key.name);
         return;
       }
@@ -126,8 +149,8 @@ export class Cluster {
         const there = this.objects.get(id);
         if (there === undefined) return;
         const finalizers = action.present ? ['murmuration.dev/validator'] : [];
-        if (!action.present && there.metadata.deletionTimestamp !== undefined) this.objects.delete(id);
-        else this.objects.set(id, { ...there, metadata: { ...there.metadata, finalizers } });
+        if (!action.present && there.metadata.deletionTimestamp !== undefined) this.remove(id);
+        else this.store(id, { ...there, metadata: { ...there.metadata, finalizers } });
         return;
       }
     }
@@ -139,12 +162,12 @@ export class Cluster {
     const pod = this.objects.get(id);
     if (pod === undefined) return;
     if (pod.metadata.deletionTimestamp !== undefined) {
-      this.objects.delete(id);
+      this.remove(id);
       return;
     }
     const ready = fate === 'runs' ? 'True' : 'False';
     const status = { phase: 'Running', podIP: '10.0.0.1', conditions: [{ type: 'Ready', status: ready }] };
-    this.objects.set(id, { ...pod, spec: { ...pod.spec, nodeName: 'machine-0' }, status });
+    this.store(id, { ...pod, spec: { ...pod.spec, nodeName: 'machine-0' }, status });
   }
 
   secret(name: string): KeySecret {
@@ -193,7 +216,7 @@ export class Cluster {
     if (world === undefined) return;
     const id = `ValidatorNode ${name}`;
     const present = this.objects.get(id);
-    if (present !== undefined) this.objects.set(id, { ...present, status: nodeStatus(world, new Map()) });
+    if (present !== undefined) this.store(id, { ...present, status: nodeStatus(world, new Map()) });
   }
 
   fleetWorld(name: string): FleetWorld {
@@ -208,19 +231,38 @@ export class Cluster {
       namespaceTerminating: this.namespaceTerminating,
       members: mine.map((node) => ({ node, pod: this.get<Pod>('Pod', node.metadata.name) })),
       taken: new Set(nodes.filter((node) => !mine.includes(node)).map(({ metadata }) => metadata.name)),
-      podHash: (node) => (setting === undefined ? undefined : plannedPodHash(node, setting)),
+      podHash: (node) => (setting === undefined ? undefined : hashOf(node, setting)),
     };
   }
 
   writeFleetStatus(name: string): void {
     const id = `ValidatorFleet ${name}`;
     const present = this.objects.get(id);
-    if (present !== undefined) this.objects.set(id, { ...present, status: fleetStatus(this.fleetWorld(name)) });
+    if (present !== undefined) this.store(id, { ...present, status: fleetStatus(this.fleetWorld(name)) });
   }
 }
 
+const hashes = new WeakMap<PodSetting, Map<string, string>>();
+
+/** A fleet asks for the hash of what it has just built, again and again. */
+function hashOf(node: ValidatorNode, setting: PodSetting): string {
+  const known = hashes.get(setting) ?? new Map<string, string>();
+  hashes.set(setting, known);
+  const id = JSON.stringify([node.metadata.name, node.metadata.labels, node.spec]);
+  const hash = known.get(id) ?? plannedPodHash(node, setting);
+  known.set(id, hash);
+  return hash;
+}
+
+const versioned = (object: Loose, resourceVersion: string): Loose => ({
+  ...object,
+  metadata: { ...object.metadata, resourceVersion },
+});
+
 const publicName = (which: string, count: number): string =>
-  which === 'identity' ? `12D3Peer${count}` : `02${String(count).padStart(64, '0')}`;
+  which === 'identity'
+    ? `12D3KooW${String(count).replaceAll('0', 'z').padStart(44, 'A')}`
+    : `02${String(count).padStart(64, '0')}`;
 
 /** A fresh report of a validator that is connected. */
 export const heard = (node: string, at: number): NonNullable<NodeWorld['heard']> => ({

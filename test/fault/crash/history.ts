@@ -1,0 +1,88 @@
+import {
+  type AnyKind,
+  type Client,
+  ConfigMap,
+  type Existing,
+  type KubeObject,
+  PersistentVolumeClaim,
+  Pod,
+  Secret,
+} from '../../../src/kube/index.ts';
+import { ModelShard, StakeKeyReservation, ValidatorFleet, ValidatorNode } from '../../../src/operator/kinds.ts';
+
+/** What happened to one object. */
+export interface Change {
+  /** Revision of the whole cluster: one order for the objects of all kinds. */
+  readonly at: number;
+  readonly is: 'added' | 'changed' | 'removed';
+  readonly object: Existing<KubeObject>;
+}
+
+/** Kinds that the invariants speak of. */
+const KINDS: readonly AnyKind[] = [
+  ValidatorFleet,
+  ValidatorNode,
+  StakeKeyReservation,
+  ModelShard,
+  Pod,
+  Secret,
+  PersistentVolumeClaim,
+  ConfigMap,
+];
+
+const WORDS = { ADDED: 'added', MODIFIED: 'changed', DELETED: 'removed' } as const;
+/** Longer than any run. */
+const WATCH_SECONDS = 7_200;
+
+/** Every change in the whole cluster since it was begun, by watches of its own. */
+export class History {
+  readonly #changes: Change[] = [];
+  readonly #stop = new AbortController();
+  readonly #watches: Promise<void>[] = [];
+  /** Why the record has a hole, if it has one. */
+  broken: string | undefined;
+
+  /** Begins to watch, and resolves once every watch is open. */
+  static async begin(client: Client): Promise<History> {
+    const history = new History();
+    await Promise.all(KINDS.map((kind) => history.#watch(client, kind)));
+    return history;
+  }
+
+  /** What happened in this namespace, and to stake keys of its validators, in order. */
+  of(namespace: string): readonly Change[] {
+    const isHere = ({ object }: Change): boolean =>
+      object.kind === 'StakeKeyReservation'
+        ? (object as StakeKeyReservation).spec.nodeRef.namespace === namespace
+        : object.metadata.namespace === namespace;
+    return this.#changes.filter(isHere).sort((a, b) => a.at - b.at);
+  }
+
+  async end(): Promise<void> {
+    this.#stop.abort();
+    await Promise.all(this.#watches);
+  }
+
+  async #watch(client: Client, kind: AnyKind): Promise<void> {
+    const { resourceVersion } = await client.list(kind);
+    const { signal } = this.#stop;
+    const options = { resourceVersion, timeoutSeconds: WATCH_SECONDS, idleMs: WATCH_SECONDS * 1000, signal };
+    const stream = await client.watch(kind, options);
+    const reading = async (): Promise<void> => {
+      for await (const events of stream) {
+        for (const { type, object } of events) {
+          if (type === 'BOOKMARK') continue;
+          if (type === 'ERROR') throw new Error(JSON.stringify(object));
+          const existing = object as Existing<KubeObject>;
+          this.#changes.push({ at: Number(existing.metadata.resourceVersion), is: WORDS[type], object: existing });
+        }
+      }
+      throw new Error('the server ended it');
+    };
+    this.#watches.push(
+      reading().catch((error: unknown) => {
+        if (!signal.aborted) this.broken = `the watch of ${kind.plural} ended: ${error}`;
+      }),
+    );
+  }
+}
