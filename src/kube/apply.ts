@@ -72,9 +72,11 @@ export class ApplyMemory {
  *
  * Guarantees: an object equal to what the store shows is not written. A field or list item that an earlier version of us
  * set and this one does not is noticed (the annotation `<fieldManager>/shape` holds a digest of the field names we set)
- * and removed by the server. An object controlled by someone else is never taken over.
+ * and removed by the server. An object controlled by someone else is never taken over. What the store shows is changed
+ * only while it is still so: an object that is gone is not made anew from an old picture, and a newer one not undone.
  *
- * Caveats: do not set a field to the zero value that the server leaves out (`hostNetwork: false`): it is written once a
+ * Caveats: what the store does not show yet, because it is behind, is written over.
+ * do not set a field to the zero value that the server leaves out (`hostNetwork: false`): it is written once a
  * process start. What others add to a list is left alone.
  */
 export class Applier {
@@ -84,7 +86,7 @@ export class Applier {
     this.#init = init;
   }
 
-  /** Returns the object as it is then. @throws Conflict when someone else controls it; Invalid; Forbidden. */
+  /** Returns the object as it is then. @throws Conflict when someone else controls it, or it changed since; Invalid; Forbidden. */
   async apply<T extends KubeObject>(wanted: T, options: ApplyChildOptions = {}): Promise<Existing<T>> {
     const { client, stores, kinds, fieldManager, log, memory } = this.#init;
     const kind = kinds.of(wanted);
@@ -103,7 +105,7 @@ export class Applier {
       const hidden = await client.find(kind, key);
       if (hidden !== undefined) refuseHidden(hidden, desired);
     }
-    const written = await client.apply(kind, desired, { fieldManager });
+    const written = await client.apply(kind, live === undefined ? desired : locked(desired, live), { fieldManager });
     // As the store will show it, trimmed.
     const shown = store.get(key) ?? written;
     const kept = difference(desired, shown);
@@ -113,6 +115,12 @@ export class Applier {
     }
     return written;
   }
+}
+
+/** With the optimistic lock: this very object, in the version that was read. */
+function locked<T extends KubeObject>(desired: T, live: Existing<KubeObject>): T {
+  const { uid, resourceVersion } = live.metadata;
+  return { ...desired, metadata: { ...desired.metadata, uid, resourceVersion } };
 }
 
 function refuseForeign(live: KubeObject, desired: KubeObject): void {

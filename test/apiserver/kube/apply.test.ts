@@ -15,6 +15,7 @@ import {
   Pod,
   Secret,
   Service,
+  Store,
   silent,
   systemClock,
 } from '../../../src/kube/index.ts';
@@ -67,10 +68,10 @@ describe('apply, before a real API server', () => {
   });
 
   /** As a process does that has just started: nothing is remembered but what the server has. */
-  const applier = (memory = new ApplyMemory()) =>
+  const applier = (memory = new ApplyMemory(), stores: Pick<Caches, 'covering'> = caches) =>
     new Applier({
       client,
-      stores: caches,
+      stores,
       kinds: new KindTable(coreKinds),
       fieldManager: 'test',
       log: { ...silent, debug: (fields) => reasons.push(JSON.stringify(fields)) },
@@ -194,6 +195,26 @@ describe('apply, before a real API server', () => {
     await applier().apply(map({ a: '1', b: '2' }), { owner });
     await client.patch(ConfigMap, { namespace, name: 'less' }, { data: { c: 'theirs' } });
     expect((await applier().apply(map({ a: '1' }), { owner })).data).toEqual({ a: '1', c: 'theirs' });
+  });
+
+  it('changes nothing by an old picture: what is newer stays as it is, and what is gone stays gone', async () => {
+    const map = (value: string): ConfigMap => ({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'newer' },
+      data: { value },
+    });
+    const key = { namespace, name: 'newer' };
+    const old = await applier().apply(map('1'), { owner });
+    const store = new Store<KubeObject>();
+    store.feed({ type: 'replaced', objects: [old], resourceVersion: old.metadata.resourceVersion });
+    const behind = applier(new ApplyMemory(), { covering: () => ({ store: store as never, whole: true }) });
+    await plain.patch(ConfigMap, key, { data: { value: '2' } });
+    await expect(behind.apply(map('3'), { owner })).rejects.toThrow(Conflict);
+    expect((await plain.get(ConfigMap, key)).data).toEqual({ value: '2' });
+    await plain.delete(ConfigMap, key);
+    await expect(behind.apply(map('3'), { owner })).rejects.toThrow(Conflict);
+    expect(await plain.find(ConfigMap, key)).toBeUndefined();
   });
 
   it('does not take over what someone else controls', async () => {
