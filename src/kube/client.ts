@@ -10,7 +10,7 @@ import type {
   WatchOptions,
   Written,
 } from './calls.ts';
-import { Gone, NotFound } from './errors.ts';
+import { AlreadyExists, Gone, NotFound } from './errors.ts';
 import { type Call, Exchange, type ExchangeInit } from './exchange.ts';
 import { type AnyKind, apiVersionOf, type Kind } from './kinds.ts';
 import { type Existing, type KubeObject, keyOf, keyText, type ObjectKey } from './objects.ts';
@@ -155,6 +155,24 @@ export class Client {
       path: collectionPath(kind, requiredNamespace(kind, object)) + query({ fieldManager }),
       body: object,
       idempotent: false,
+    });
+  }
+
+  /**
+   * Asks the server whether it would take the object; nothing is kept (a dry run). A namesake is no obstacle.
+   * @throws Invalid; BadRequest; Forbidden, also for a quota that the object would exceed beside its namesake.
+   */
+  async rehearse<T extends KubeObject>(kind: Kind<T>, object: T, options: CallOptions = {}): Promise<void> {
+    const call = {
+      ...options,
+      attempt: `rehearse ${kind.kind} ${keyText(keyOf(object))}`,
+      method: 'POST' as const,
+      path: collectionPath(kind, requiredNamespace(kind, object)) + query({ dryRun: 'All' }),
+      body: object,
+      idempotent: true,
+    };
+    await this.#exchange.write(call).catch((error: unknown) => {
+      if (!(error instanceof AlreadyExists)) throw error;
     });
   }
 

@@ -19,6 +19,8 @@ export type Action =
       readonly uid: string;
       /** 0: without waiting for the kubelet; only for a pod that a person has declared gone. */
       readonly graceSeconds?: number;
+      /** What is to take its place: where the API server would not have that, this one stays. */
+      readonly successor?: KubeObject;
     }
   /** Make a key and keep it in a new Secret. The bytes are made by the executor and are in no plan. */
   | { readonly do: 'makeKey'; readonly which: KeyKind; readonly secret: KubeObject }

@@ -3,6 +3,7 @@ import {
   AlreadyExists,
   type AnyKind,
   Conflict,
+  Forbidden,
   type KubeObject,
   keyOf,
   NotFound,
@@ -71,6 +72,7 @@ async function act(context: ReconcileContext, action: Action, options: PerformOp
       return create(context, Secret, secret, () => options.onDone?.(action));
     }
     case 'delete':
+      if (action.successor !== undefined) await rehearse(context, action.kind, action.successor);
       await client
         .delete(action.kind, action.key, {
           uid: action.uid,
@@ -85,6 +87,13 @@ async function act(context: ReconcileContext, action: Action, options: PerformOp
       await setFinalizer(context, action);
       return undefined;
   }
+}
+
+/** Only what is wrong with the object itself: what forbids two of them, such as a quota, does not forbid the second alone. */
+async function rehearse({ client }: ReconcileContext, kind: AnyKind, object: KubeObject): Promise<void> {
+  await client.rehearse(kind, object).catch((error: unknown) => {
+    if (!(error instanceof Forbidden)) throw error;
+  });
 }
 
 /** Someone may have been faster, also an earlier self whose write the watch has not shown yet; a stranger's object is not ours. */

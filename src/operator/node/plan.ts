@@ -112,7 +112,8 @@ function planPod(world: NodeWorld): readonly Action[] {
   if (pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded') return [deletion(Pod, pod)];
   if (setting === undefined || !mayRun(world)) return [];
   const wanted = plannedPodHash(node, setting);
-  return wanted !== podHashOf(pod) && mayReplace(node, wanted) ? [deletion(Pod, pod)] : [];
+  if (wanted === podHashOf(pod) || !mayReplace(node, wanted)) return [];
+  return [{ ...deletion(Pod, pod), successor: buildPod(node, setting) }];
 }
 
 /** A fleet hands out the permission, so that maxUnavailable holds whatever the reason of the change is. */
@@ -125,7 +126,9 @@ function declaredGone(node: ValidatorNode, pod: Existing<Pod>): readonly Action[
   return said ? [deletion(Pod, pod, 0)] : [];
 }
 
-const deletion = (kind: AnyKind, object: Existing<KubeObject>, graceSeconds?: number): Action => ({
+type Deletion = Extract<Action, { do: 'delete' }>;
+
+const deletion = (kind: AnyKind, object: Existing<KubeObject>, graceSeconds?: number): Deletion => ({
   do: 'delete',
   kind,
   key: keyOf(object),
