@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ready, statusBase } from './conditions.ts';
 import { annotations, filePath, label, labels, localRef, object, objectName, plainName } from './metadata.ts';
 import { DEFAULT_NETWORK, NAME_MAX } from './names.ts';
-import { amounts, parseQuantity, size } from './quantity.ts';
+import { amounts, isQuantity, parseQuantity, size } from './quantity.ts';
 import { atMostOne, exactlyOne, immutable, pick, ruled, type Transition, text, whole } from './rules.ts';
 
 const imageName = text(
@@ -52,6 +52,10 @@ const gpu = ruled(
 
 const PLAIN_RESOURCES: ReadonlySet<string> = new Set(['cpu', 'memory', 'ephemeral-storage']);
 
+/** What is no quantity is refused by a rule of its own. */
+const isWithin = (amount: string | number, limit: string | number = amount): boolean =>
+  ![amount, limit].every((one) => isQuantity(String(one))) || parseQuantity(amount) <= parseQuantity(limit);
+
 const resources = ruled(
   z.object({
     requests: amounts.default({ cpu: '50m', memory: '256Mi' }).describe('What the scheduler sets aside.'),
@@ -69,7 +73,7 @@ const resources = ruled(
       holds: ({ requests, limits }) =>
         Object.entries(requests)
           .filter(([name]) => PLAIN_RESOURCES.has(name))
-          .every(([name, amount]) => parseQuantity(amount) <= parseQuantity(limits[name] ?? amount)),
+          .every(([name, amount]) => isWithin(amount, limits[name])),
     },
   ],
 );
