@@ -26,7 +26,8 @@
  * Caveats
  * - Objects in stores are shared: the types are readonly, the objects are not frozen.
  * - A write that ended in a timeout or a broken connection may have happened; reconcile again and look.
- * - A fenced write sent just before the deadline may arrive up to `leaseMs - renewMs` later without harm, not later.
+ * - A fenced write sent just before the deadline may arrive up to `leaseMs - renewMs` later without harm. Later than that
+ *   only where a partition held back what TCP had already taken; it then meets the optimistic lock of what it changes.
  */
 export { Applier, type ApplyChildOptions, ApplyMemory, KindTable, shapeOf } from './apply.ts';
 export { Caches, type Stores, type WatchDeclaration } from './cache.ts';

@@ -1,7 +1,6 @@
 import type { RequestOptions } from 'node:https';
-import { connect as connectTcp } from 'node:net';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici';
+import { type Dispatcher, Pool, ProxyAgent } from 'undici';
 import type { Clock } from './time.ts';
 
 /** One HTTP request, without any knowledge of Kubernetes. */
@@ -167,7 +166,7 @@ export class HttpTransport implements Transport {
     tls: Pick<RequestOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized' | 'servername'>,
   ): Credentials['dispatchers'] {
     const known = Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined));
-    const connect = { ...known, keepAlive: true, keepAliveInitialDelay: 30_000, timeout: 10_000, allowH2: false };
+    const connect = { ...known, keepAlive: true, keepAliveInitialDelay: 30_000, timeout: 10_000 };
     const proxy = this.#init.config.getCurrentCluster()?.proxyUrl;
     if (proxy !== undefined) {
       if (!proxy.startsWith('http')) {
@@ -176,11 +175,10 @@ export class HttpTransport implements Transport {
       const agent = new ProxyAgent({ uri: proxy, requestTls: known, allowH2: false });
       return { short: agent.compose(gated), streams: agent };
     }
-    const keep = { keepAliveTimeout: 60_000, pipelining: 1, allowH2: false };
-    const connections = this.#init.connections ?? 32;
+    const keep = { keepAliveTimeout: 60_000, pipelining: 1, allowH2: false, connect };
     return {
-      short: new Pool(this.#origin, { ...keep, connections, connect: resetting(connect) }).compose(gated),
-      streams: new Pool(this.#origin, { ...keep, connections: null, connect }),
+      short: new Pool(this.#origin, { ...keep, connections: this.#init.connections ?? 32 }).compose(gated),
+      streams: new Pool(this.#origin, { ...keep, connections: null }),
     };
   }
 }
@@ -208,41 +206,3 @@ const gated: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, h
   };
   return dispatch(options, handler);
 };
-
-/**
- * Connections that are given up with a reset. Closed in the ordinary way, the kernel would go on for minutes to deliver
- * what an aborted write has left in its buffers, and a partition that heals would let it through after its deadline.
- */
-function resetting(options: buildConnector.BuildOptions): buildConnector.connector {
-  const connect = buildConnector(options);
-  const { timeout = 10_000 } = options;
-  return (target, callback) => {
-    if (target.protocol !== 'https:') {
-      connect(target, callback);
-      return;
-    }
-    const tcp = connectTcp({ host: target.hostname, port: Number(target.port === '' ? 443 : target.port) });
-    const late = setTimeout(() => tcp.destroy(new Error(`no connection within ${timeout} ms`)), timeout);
-    const failed = (error: Error): void => {
-      clearTimeout(late);
-      callback(error, null);
-    };
-    tcp.once('error', failed).once('connect', () => {
-      clearTimeout(late);
-      // From here on the TLS socket tells of errors.
-      tcp.off('error', failed).on('error', () => undefined);
-      connect({ ...target, httpSocket: tcp }, (...[error, socket]) => {
-        if (error !== null) {
-          callback(error, null);
-          return;
-        }
-        const destroy = socket.destroy.bind(socket);
-        socket.destroy = (reason) => {
-          if (!tcp.destroyed) tcp.resetAndDestroy();
-          return destroy(reason);
-        };
-        callback(null, socket);
-      });
-    });
-  };
-}

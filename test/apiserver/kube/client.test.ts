@@ -5,16 +5,13 @@ import {
   ConfigMap,
   Conflict,
   Invalid,
-  LeaseFence,
   Namespace,
   NotFound,
   Pod,
-  systemClock,
 } from '../../../src/kube/index.ts';
 import { apiServer } from '../harness.ts';
-import { eventually } from './eventually.ts';
 import { Gadget, gadget, installGadgets } from './gadget.ts';
-import { configFor, FaultyProxy } from './proxy.ts';
+import { configFor } from './proxy.ts';
 
 describe('the client, before a real API server', () => {
   const api = apiServer();
@@ -117,23 +114,5 @@ describe('the client, before a real API server', () => {
     const left = await client.delete(Pod, { namespace, name: 'held' }, { gracePeriodSeconds: 0 });
     expect(left?.metadata.deletionTimestamp).toBeTruthy();
     await client.patch(Pod, { namespace, name: 'held' }, { metadata: { finalizers: null } });
-  });
-
-  it('gives up a write whose time is over with a reset, so that no buffer goes on delivering it', async () => {
-    const proxy = await new FaultyProxy(api).start();
-    const fence = new LeaseFence(systemClock);
-    const fenced = Client.from(proxy.config(api), { fence, connections: 1 });
-    const data = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace, name: 'late' } } as const;
-    fence.allowUntil(systemClock.monotonic() + 60_000);
-    await fenced.apply(ConfigMap, data, { fieldManager: 'test' });
-    proxy.mode = 'silent';
-    fence.allowUntil(systemClock.monotonic() + 300);
-    await expect(fenced.apply(ConfigMap, { ...data, data: { a: 'b' } }, { fieldManager: 'test' })).rejects.toThrow(
-      /cut off/,
-    );
-    proxy.mode = 'pass';
-    await eventually(() => proxy.resets).toBe(1);
-    await fenced.close();
-    await proxy.stop();
   });
 });

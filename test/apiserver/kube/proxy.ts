@@ -11,8 +11,6 @@ export class FaultyProxy {
   #mode: 'pass' | 'away' | 'silent' = 'pass';
   /** Connections accepted so far. */
   accepted = 0;
-  /** Connections that the client gave up with a reset. */
-  resets = 0;
 
   constructor(access: Access) {
     this.#target = new URL(access.url);
@@ -74,10 +72,7 @@ export class FaultyProxy {
       [server, client],
     ] as const) {
       from.on('data', (chunk: Buffer) => to.write(chunk));
-      from.on('error', (error: NodeJS.ErrnoException) => {
-        if (from === client && error.code === 'ECONNRESET') this.resets += 1;
-        end();
-      });
+      from.on('error', end);
       from.on('close', end);
     }
     if (this.#mode === 'silent') {
