@@ -12,6 +12,7 @@ import { Model, ValidatorFleet, ValidatorNode } from '../kinds.ts';
 import { plannedPodHash } from '../node/children/pod.ts';
 import { type Parts, paced } from '../parts.ts';
 import { perform } from '../perform.ts';
+import { proveSeen } from '../seen.ts';
 import { StatusWriter, transitions } from '../status-writer.ts';
 import { keysOf, look, watched } from '../watched.ts';
 import { type FleetWorld, planFleet } from './plan.ts';
@@ -66,6 +67,7 @@ async function reconcileFleet(
   const world = observeFleet(context, parts);
   if (world === undefined) return {};
   const actions = planFleet(world);
+  if (actions.length > 0) await proveSeen(context, ValidatorFleet, world.fleet);
   const refused = await perform(context, actions, { onDone: (action) => tell(context, world, action) });
   const after = actions.length === 0 ? world : observeFleet(context, parts);
   if (after === undefined) return {};

@@ -9,6 +9,7 @@ import {
 import { Model, ModelShard, ValidatorNode } from '../kinds.ts';
 import { type Parts, paced } from '../parts.ts';
 import { perform } from '../perform.ts';
+import { proveSeen } from '../seen.ts';
 import { StatusWriter, transitions } from '../status-writer.ts';
 import { keysOf, look, watched } from '../watched.ts';
 import { planModel, takenNames, tooLarge } from './plan.ts';
@@ -60,8 +61,10 @@ async function reconcileModel(
   const namespaceTerminating = look.isTerminating(stores, namespace);
   const shards = (): ReturnType<typeof look.shardsOf> => look.shardsOf(stores, namespace, key.name);
   const seen = { model, shards: shards(), namespaceTerminating };
+  const actions = planModel(seen);
+  if (actions.length > 0) await proveSeen(context, Model, model);
   const refused = [
-    ...(await perform(context, planModel(seen))),
+    ...(await perform(context, actions)),
     ...takenNames(seen),
     ...tooLarge(model, look.modelsOf(stores, namespace, model.spec.network)),
   ];

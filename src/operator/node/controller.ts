@@ -20,6 +20,7 @@ import { Model, ModelShard, StakeKeyReservation, ValidatorNode } from '../kinds.
 import type { Parts } from '../parts.ts';
 import { perform } from '../perform.ts';
 import type { Refusal } from '../refusal.ts';
+import { proveSeen } from '../seen.ts';
 import { StatusWriter, transitions } from '../status-writer.ts';
 import { keysOf, labelledNode, look, watched } from '../watched.ts';
 import { observeNode } from './observe.ts';
@@ -114,7 +115,7 @@ async function reconcileNode(
     // The same plan again: what was done is not seen yet, or was refused. Its change wakes the key.
     if (actions.length === 0 || plan === last) return finish(context, world, parts, writer, actions.length > 0);
     last = plan;
-    await proveGone(context, world, actions);
+    await proveGoing(context, world, actions);
     refused = await perform(context, actions, {
       keys: parts.keys,
       onDone: (action) => tell(context, world, action),
@@ -138,20 +139,16 @@ async function reconcileNode(
   );
 }
 
-/** Keys and volumes are given up on the API server's word only, never on a cache's. @throws Conflict */
-async function proveGone(
-  { client, key }: ReconcileContext,
-  { node }: NodeWorld,
-  actions: readonly Action[],
-): Promise<void> {
-  if (!actions.some((action) => action.do === 'delete' && isForGood(action.kind))) return;
-  const [now, pod] = await Promise.all([client.find(ValidatorNode, key), client.find(Pod, key)]);
-  const isAsSeen = now?.metadata.resourceVersion === node.metadata.resourceVersion;
-  if (isAsSeen && (pod === undefined || !isOurs(pod, node))) return;
-  throw new Conflict(
-    { attempt: `give up the keys and the volume of ${key.name}`, code: 0 },
-    'the ValidatorNode or its pod is not as it was last seen',
-  );
+/** Nothing is taken away, and keys and volumes are not given up, on a cache's word alone. @throws Conflict */
+async function proveGoing(context: ReconcileContext, { node }: NodeWorld, actions: readonly Action[]): Promise<void> {
+  const going = actions.filter((action) => action.do === 'delete');
+  if (going.length === 0) return;
+  await proveSeen(context, ValidatorNode, node);
+  if (!going.some(({ kind }) => isForGood(kind))) return;
+  const pod = await context.client.find(Pod, context.key);
+  if (pod === undefined || !isOurs(pod, node)) return;
+  const attempt = `give up the keys and the volume of ${context.key.name}`;
+  throw new Conflict({ attempt, code: 0 }, 'its pod is still there');
 }
 
 const isForGood = (kind: AnyKind): boolean => kind === Secret || kind === PersistentVolumeClaim;
