@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createWriteStream, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { access, mkdtemp, readFile } from 'node:fs/promises';
+import { access, cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,8 +24,30 @@ export interface ControlPlane extends Access {
   stopApiServer(): Promise<void>;
   /** Starts it again on the same port, with the same keys, on the same data. */
   startApiServer(): Promise<void>;
+  /** Every write that the server took, in the order in which it came in. Empty unless audited. */
+  writes(): Promise<readonly AuditedWrite[]>;
+  /** Keeps a copy of etcd's data. Both are away meanwhile. */
+  backUp(): Promise<void>;
+  /** Puts etcd back to what it held at {@link backUp}, its revision too. Both are away meanwhile. */
+  restore(): Promise<void>;
   /** Ends both and removes their folder. */
   stop(): Promise<void>;
+}
+
+/** One write, as the server's audit log tells of it. */
+export interface AuditedWrite {
+  /** When the server received it, Unix ms. */
+  readonly at: number;
+  readonly user: string;
+  readonly verb: string;
+  readonly resource: string;
+  readonly name: string;
+  readonly code: number;
+}
+
+export interface ControlPlaneOptions {
+  /** Keep a log of all writes, see {@link ControlPlane.writes}. */
+  readonly audit?: boolean;
 }
 
 const PREFIX = 'murmuration-apiserver-';
@@ -55,7 +77,7 @@ export async function findAssets(root: string): Promise<string> {
 }
 
 /** Starts etcd and a kube-apiserver on free ports of 127.0.0.1 and waits until it serves. */
-export async function startControlPlane(assets: string): Promise<ControlPlane> {
+export async function startControlPlane(assets: string, options: ControlPlaneOptions = {}): Promise<ControlPlane> {
   sweepOrphans();
   const folder = await mkdtemp(join(tmpdir(), PREFIX));
   const children = new Set<ChildProcess>();
@@ -68,15 +90,18 @@ export async function startControlPlane(assets: string): Promise<ControlPlane> {
     const [clientPort, peerPort, port] = await Promise.all([freePort(), freePort(), freePort()]);
     const etcdUrl = `http://127.0.0.1:${clientPort}`;
     const peerUrl = `http://127.0.0.1:${peerPort}`;
-    const etcd = launch(folder, children, join(assets, 'etcd'), [
-      `--data-dir=${join(folder, 'etcd')}`,
+    const data = join(folder, 'etcd');
+    const etcdFlags = [
+      `--data-dir=${data}`,
       `--listen-client-urls=${etcdUrl}`,
       `--advertise-client-urls=${etcdUrl}`,
       `--listen-peer-urls=${peerUrl}`,
       `--initial-advertise-peer-urls=${peerUrl}`,
       `--initial-cluster=default=${peerUrl}`,
       '--unsafe-no-fsync',
-    ]);
+    ];
+    const startEtcd = (): ChildProcess => launch(folder, children, join(assets, 'etcd'), etcdFlags);
+    let etcd = startEtcd();
 
     const token = randomBytes(24).toString('hex');
     const keys = generateKeyPairSync('rsa', {
@@ -107,6 +132,11 @@ export async function startControlPlane(assets: string): Promise<ControlPlane> {
       '--disable-admission-plugins=ServiceAccount',
       '--allow-privileged=true',
     ];
+    const auditLog = join(folder, 'audit.log');
+    if (options.audit === true) {
+      flags.push(`--audit-policy-file=${secret('audit.json', JSON.stringify(AUDIT_POLICY))}`);
+      flags.push(`--audit-log-path=${auditLog}`);
+    }
     const url = `https://127.0.0.1:${port}`;
     let server: ChildProcess | undefined;
     let ca = '';
@@ -118,6 +148,13 @@ export async function startControlPlane(assets: string): Promise<ControlPlane> {
       if (server !== undefined) await end(server, children);
       server = undefined;
     };
+    const whileAway = async (act: () => Promise<void>): Promise<void> => {
+      await stopApiServer();
+      await end(etcd, children);
+      await act();
+      etcd = startEtcd();
+      await startApiServer();
+    };
     await startApiServer();
     return {
       url,
@@ -126,6 +163,13 @@ export async function startControlPlane(assets: string): Promise<ControlPlane> {
       kubeconfig: secret('kubeconfig', kubeconfig({ url, ca, token })),
       startApiServer,
       stopApiServer,
+      writes: async () => (options.audit === true ? auditedWrites(await readFile(auditLog, 'utf8')) : []),
+      backUp: () => whileAway(() => cp(data, `${data}-backup`, { recursive: true })),
+      restore: () =>
+        whileAway(async () => {
+          await rm(data, { recursive: true });
+          await cp(`${data}-backup`, data, { recursive: true });
+        }),
       stop: async () => {
         await stopApiServer();
         await end(etcd, children);
@@ -161,6 +205,40 @@ async function end(child: ChildProcess, children: Set<ChildProcess>): Promise<vo
   const kill = setTimeout(() => child.kill('SIGKILL'), STOP_SECONDS * 1000);
   await gone;
   clearTimeout(kill);
+}
+
+/** Writes only, once each, when they have been answered. */
+const AUDIT_POLICY = {
+  apiVersion: 'audit.k8s.io/v1',
+  kind: 'Policy',
+  omitStages: ['RequestReceived', 'ResponseStarted'],
+  rules: [{ level: 'Metadata', verbs: ['create', 'update', 'patch', 'delete', 'deletecollection'] }, { level: 'None' }],
+};
+
+interface AuditEvent {
+  readonly requestReceivedTimestamp: string;
+  readonly verb: string;
+  readonly user: { readonly username: string };
+  readonly objectRef?: { readonly resource?: string; readonly name?: string };
+  readonly responseStatus?: { readonly code?: number };
+}
+
+function auditedWrites(log: string): readonly AuditedWrite[] {
+  return log
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line): AuditedWrite => {
+      const event = JSON.parse(line) as AuditEvent;
+      return {
+        at: Date.parse(event.requestReceivedTimestamp),
+        user: event.user.username,
+        verb: event.verb,
+        resource: event.objectRef?.resource ?? '',
+        name: event.objectRef?.name ?? '',
+        code: event.responseStatus?.code ?? 0,
+      };
+    })
+    .sort((a, b) => a.at - b.at);
 }
 
 /** Waits for /readyz. Answers the certificates to trust, which the server made for itself. */

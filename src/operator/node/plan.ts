@@ -2,6 +2,7 @@ import { ANNOTATIONS, FINALIZER, LABELS } from '../../api/index.ts';
 import {
   type AnyKind,
   controllerOf,
+  difference,
   type Existing,
   type KubeObject,
   keyOf,
@@ -79,7 +80,10 @@ function planService({ node, service }: NodeWorld): readonly Action[] {
   const object = buildService(node);
   if (service === undefined) return [{ do: 'create', kind: Service, object }];
   if (service.metadata.deletionTimestamp !== undefined) return [];
-  if (isOurs(service, node)) return [];
+  if (isOurs(service, node)) {
+    // Put right also where somebody edited it: others find the validator by it.
+    return difference(object, service) === undefined ? [] : [{ do: 'apply', kind: Service, object }];
+  }
   return isNamesakes(service, node) ? [deletion(Service, service)] : [];
 }
 

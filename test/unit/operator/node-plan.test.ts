@@ -40,6 +40,7 @@ const disturbance = fc.oneof(
   },
   { weight: 2, arbitrary: fc.constant({ what: 'kubelet' as const }) },
   { weight: 1, arbitrary: fc.constant({ what: 'loseService' as const }) },
+  { weight: 1, arbitrary: fc.constant({ what: 'spoilService' as const }) },
   { weight: 1, arbitrary: fc.constant({ what: 'losePod' as const }) },
   {
     weight: 1,
@@ -62,6 +63,12 @@ function disturb(
     case 'loseService':
       cluster.objects.delete(`Service ${name}`);
       break;
+    case 'spoilService': {
+      const service = cluster.objects.get(`Service ${name}`);
+      if (service !== undefined)
+        cluster.put({ ...service, spec: { ...service.spec, selector: { app: 'other' } } } as never);
+      break;
+    }
     case 'losePod':
       cluster.objects.delete(`Pod ${name}`);
       break;
@@ -84,6 +91,7 @@ describe('the plan of a ValidatorNode', () => {
         settle(cluster, 'solo');
         expect(isUp(cluster, 'solo')).toBe(true);
         expect(planNode(cluster.nodeWorld('solo')!)).toEqual([]);
+        expect(cluster.objects.get('Service solo')?.spec.selector).toEqual({ 'murmuration.dev/node': 'solo' });
         // Invariant 2: one identity and one stake key, ever.
         expect([...cluster.keysMade].sort()).toEqual(['solo-identity', 'solo-stake']);
       }),
