@@ -1,5 +1,5 @@
 # Every target does its own set-up; nothing needs to be installed first. See `make help`.
-.PHONY: help up down build lint unit apiserver-test e2e test
+.PHONY: help up down build lint unit apiserver-test fault-test e2e test
 .DEFAULT_GOAL := help
 SHELL := bash
 
@@ -37,8 +37,12 @@ apiserver-test: ## Run the tests against a real kube-apiserver and etcd
 	@tools/deps.sh
 	@KUBEBUILDER_ASSETS="$$(tools/get.sh envtest)" && export KUBEBUILDER_ASSETS && $(NODE) npx vitest run --project apiserver
 
+fault-test: ## Run the short form of the fault bench: broken networks, crashes, random specs
+	@tools/deps.sh
+	@KUBEBUILDER_ASSETS="$$(tools/get.sh envtest)" && export KUBEBUILDER_ASSETS && $(NODE) npx vitest run --project fault
+
 e2e: ## Run the end-to-end tests on a kind cluster of their own
 	@tools/test.sh e2e
 
-test: ## Run everything: types, lint, unit, API server, end to end
+test: ## Run everything: types, lint, unit, API server, faults, end to end
 	@tools/test.sh
