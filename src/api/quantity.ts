@@ -40,12 +40,12 @@ export function parseQuantity(value: string | number): number {
   return Number(digits) * (FACTORS[unit ?? ''] ?? 1);
 }
 
-/** A quantity above zero, as text: sizes of volumes. */
+/** Size of a volume, as text. Below the least one Kubernetes rounds to what nobody asked for (`1n` becomes `1m`). */
 export const size = ruled(z.string().max(32), [
   {
-    cel: `isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))`,
-    says: 'must be a size above zero such as "128Mi" or "1Gi".',
-    holds: (self) => isQuantity(self) && parseQuantity(self) > 0,
+    cel: `isQuantity(self) && !quantity(self).isLessThan(quantity('1Mi'))`,
+    says: 'must be a size of at least 1Mi such as "128Mi" or "1Gi".',
+    holds: (self) => isQuantity(self) && parseQuantity(self) >= 2 ** 20,
   },
 ]);
 
