@@ -32,10 +32,15 @@ export function judgementProblems(snapshot: Snapshot): readonly string[] {
           ),
         ];
       }
+      // Repair waits for two minutes of silence before it gives a holder's part to another.
+      if (plural === 'modelshards' && ready.reason === REASONS.InProgress && hasHolderDown(snapshot, object)) return [];
       return [...readyProblems(ready), ...movingProblems(object, ready)].map(say);
     }),
   );
 }
+
+const hasHolderDown = (snapshot: Snapshot, { status }: Any): boolean =>
+  status.holders.some(({ node }: Any) => !isReady(snapshot.get('validatornodes', node) ?? {}));
 
 const readyOf = ({ status }: Any): Any => status?.conditions?.find(({ type }: Any) => type === 'Ready');
 
