@@ -1,4 +1,4 @@
-import { type Client, Node, NotFound, PersistentVolumeClaim, Pod } from '../../../src/kube/index.ts';
+import { type Client, Conflict, Node, NotFound, PersistentVolumeClaim, Pod } from '../../../src/kube/index.ts';
 
 /** What becomes of a pod: it runs, or its image cannot be pulled, or it waits. */
 export type Fate = 'runs' | 'cannot-pull' | 'waits';
@@ -121,6 +121,7 @@ export class FakeKubelet {
   }
 }
 
+/** It was looked at a moment ago, and is gone, or bound, or another one by now. */
 function ignoreGone(error: unknown): void {
-  if (!(error instanceof NotFound)) throw error;
+  if (!(error instanceof NotFound || error instanceof Conflict)) throw error;
 }

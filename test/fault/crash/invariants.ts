@@ -9,7 +9,7 @@ import {
   type Pod,
   type Secret,
 } from '../../../src/kube/index.ts';
-import type { ModelShard, StakeKeyReservation, ValidatorFleet, ValidatorNode } from '../../../src/operator/kinds.ts';
+import type { StakeKeyReservation, ValidatorFleet, ValidatorNode } from '../../../src/operator/kinds.ts';
 import { CHARTER_SEQ } from '../../../src/operator/network/record.ts';
 import type { Change } from './history.ts';
 
@@ -41,7 +41,6 @@ class Witness {
   readonly #reservations = new Map<string, StakeKeyReservation>();
   readonly #secrets = new Map<string, string>();
   readonly #charters = new Map<string, { readonly seq: number; readonly bytes: string }>();
-  readonly #copies = new Map<string, number>();
 
   see({ is, object }: Change): void {
     const gone = is === 'removed';
@@ -67,9 +66,6 @@ class Witness {
         break;
       case 'ConfigMap':
         this.#seeCharter(object as Existing<ConfigMap>, gone);
-        break;
-      case 'ModelShard':
-        this.#seeShard(object as unknown as ModelShard, gone);
         break;
     }
   }
@@ -189,22 +185,6 @@ class Witness {
     if (now.seq === before?.seq && now.bytes !== before.bytes)
       this.said.push(`two charters ${name} have number ${text}`);
     this.#charters.set(name, now);
-  }
-
-  /** A chunk that has all its copies keeps them, as long as nobody deletes the fleet that holds them. */
-  #seeShard(shard: ModelShard, gone: boolean): void {
-    const { name } = shard.metadata;
-    if (gone || [...this.#fleets.values()].every(({ metadata }) => metadata.deletionTimestamp !== undefined)) {
-      this.#copies.delete(name);
-      return;
-    }
-    const { chunks = 0, holders = [] } = shard.status ?? {};
-    const { replicas } = shard.spec;
-    const copies = chunks === 0 ? 0 : holders.filter((holder) => holder.chunks >= chunks).length;
-    if (copies < replicas && (this.#copies.get(name) ?? 0) >= replicas) {
-      this.said.push(`shard ${name} has ${copies} whole copies, and had ${this.#copies.get(name)}`);
-    }
-    this.#copies.set(name, copies);
   }
 
   #podsOf({ metadata }: KubeObject): readonly Existing<Pod>[] {

@@ -9,6 +9,7 @@ import { Client } from '../../../src/kube/index.ts';
 import { type Access, findAssets, startControlPlane } from '../../apiserver/control-plane.ts';
 import { connect } from '../../apiserver/harness.ts';
 import { History } from './history.ts';
+import { Milestones } from './milestones.ts';
 import { type Replay, replay } from './replay.ts';
 import { STORY } from './story.ts';
 
@@ -29,7 +30,7 @@ Examples:
 Ends with 1 where any replay ends otherwise than the undisturbed one, or an invariant is broken on the way.
 `;
 
-const whole = (name: string, text: string | undefined, otherwise: number): number => {
+const wholeNumber = (name: string, text: string | undefined, otherwise: number): number => {
   if (text === undefined) return otherwise;
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} ${text}: give a whole number from 1`);
@@ -48,9 +49,9 @@ if (values.help) {
   process.stdout.write(HELP);
   process.exit(0);
 }
-const from = whole('from', values.from, 1);
-const to = whole('to', values.to, Number.POSITIVE_INFINITY);
-const parallel = whole('parallel', values.parallel, 3 * availableParallelism());
+const from = wholeNumber('from', values.from, 1);
+const to = wholeNumber('to', values.to, Number.POSITIVE_INFINITY);
+const parallel = wholeNumber('parallel', values.parallel, 3 * availableParallelism());
 
 const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
 const controlPlane = await startControlPlane(await findAssets(root));
@@ -73,10 +74,9 @@ async function run(access: Access): Promise<number> {
   const client = Client.from(config);
   const history = await History.begin(client);
   const story = STORY;
-  const undisturbed = await replay({ access, history, story });
-  say('undisturbed', undisturbed);
-  if (undisturbed.problems.length > 0) return 1;
-  const like = Promise.resolve(undisturbed);
+  const milestones = new Milestones();
+  const whole = replay({ access, history, story, milestones });
+  whole.then((done) => say('undisturbed', done));
   let next = from;
   let isOver = false;
   let prefixes = 0;
@@ -84,7 +84,7 @@ async function run(access: Access): Promise<number> {
   const work = async (): Promise<void> => {
     while (!isOver && next <= to) {
       const killAfter = next++;
-      const done = await replay({ access, history, story, killAfter, like });
+      const done = await replay({ access, history, story, killAfter, milestones });
       if (done.killedAfter === undefined && done.problems.length === 0) isOver = true;
       else prefixes += 1;
       if (done.problems.length > 0) bad += 1;
@@ -92,6 +92,8 @@ async function run(access: Access): Promise<number> {
     }
   };
   await Promise.all(Array.from({ length: parallel }, work));
+  const undisturbed = await whole;
+  if (undisturbed.problems.length > 0) bad += 1;
   await history.end();
   await client.close();
   const seconds = Math.round((Date.now() - began) / 1000);

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Access } from '../../apiserver/control-plane.ts';
 import type { History } from './history.ts';
 import { breaches } from './invariants.ts';
+import type { Milestones } from './milestones.ts';
 import { Scene } from './scene.ts';
 import { differences, type Snapshot, snapshotOf } from './snapshot.ts';
 import type { Step } from './story.ts';
@@ -28,8 +29,8 @@ export interface ReplayOptions {
   readonly story: readonly Step[];
   /** The operator is killed right after this write, from 1; never where undefined. */
   readonly killAfter?: number;
-  /** What the cluster has to look like after each step: as it did in this replay. Undefined for the undisturbed one. */
-  readonly like?: Promise<Replay>;
+  /** Reached by the replay that is not killed, kept to by the others. */
+  readonly milestones: Milestones;
 }
 
 /** A step that takes longer than this is stuck: deletions wait up to 120 s for chunks. ms */
@@ -39,9 +40,9 @@ const LOOK_MS = 250;
 const STILL_MS = 4_000;
 
 /** Plays the story with one operator, kills it, and goes on with another one. */
-export async function replay({ access, history, story, killAfter, like }: ReplayOptions): Promise<Replay> {
+export async function replay({ access, history, story, killAfter, milestones }: ReplayOptions): Promise<Replay> {
   const began = Date.now();
-  const scene = await Scene.set(access);
+  const scene = await Scene.set(access, history);
   const after: Snapshot[] = [];
   const problems: string[] = [];
   let step = 0;
@@ -61,17 +62,19 @@ export async function replay({ access, history, story, killAfter, like }: Replay
     for (; step < story.length && problems.length === 0; step++) {
       const now = story[step] as Step;
       await now.act(scene);
-      const expected = (await like)?.after[step];
+      const expected = killAfter === undefined ? undefined : await milestones.at(step);
       const { snapshot, problem } = await settled(scene, now, expected);
       if (problem !== undefined) problems.push(...problem.map((one) => `after "${now.name}": ${one}`));
       after.push(snapshot);
+      if (killAfter === undefined && problem === undefined) milestones.reach(step, snapshot);
     }
     await heir;
-    problems.push(...breaches(history.of(scene.namespace)));
+    problems.push(...breaches(history.of(scene.namespace)), ...scene.validators.volumes.breaches);
     if (history.broken !== undefined) problems.push(history.broken);
   } catch (error) {
     problems.push(`the replay failed: ${error instanceof Error ? error.stack : error}`);
   } finally {
+    if (killAfter === undefined) milestones.end();
     await proxy.close();
     await heir?.catch(() => undefined);
     await scene.end();
@@ -97,16 +100,19 @@ async function settled(
   let since = Date.now();
   for (;;) {
     const missing = scene.failure ?? (await step.missing(scene));
-    const snapshot = await snapshotOf(scene.client, scene.namespace, scene.system);
-    const different = differences(expected ?? last, snapshot);
-    if (missing !== undefined || different.length > 0) since = Date.now();
-    const still = Date.now() - since;
-    // Twice in a row: what is passed through on the way to somewhere else does not count.
-    if (missing === undefined && still >= (expected === undefined ? STILL_MS : LOOK_MS)) return { snapshot };
-    if (Date.now() > deadline || scene.failure !== undefined) {
-      return { snapshot, problem: missing === undefined ? different : [missing, ...different] };
+    const isLate = Date.now() > deadline || scene.failure !== undefined;
+    if (missing === undefined || isLate) {
+      const snapshot = await snapshotOf(scene.client, scene.namespace, scene.system);
+      const different = differences(expected ?? last, snapshot);
+      if (missing !== undefined || different.length > 0) since = Date.now();
+      const still = Date.now() - since;
+      // Twice in a row: what is passed through on the way to somewhere else does not count.
+      if (still >= (expected === undefined ? STILL_MS : LOOK_MS)) return { snapshot };
+      if (isLate) return { snapshot, problem: missing === undefined ? different : [missing, ...different] };
+      last = snapshot;
+    } else {
+      since = Date.now();
     }
-    last = snapshot;
     await sleep(LOOK_MS);
   }
 }

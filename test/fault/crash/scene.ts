@@ -10,6 +10,7 @@ import { operatorAccount } from '../../apiserver/operator/account.ts';
 import { FakeKubelet } from '../../apiserver/operator/kubelet.ts';
 import { OperatorProcess } from '../operator-process.ts';
 import { collectGarbage } from './garbage-collector.ts';
+import type { History } from './history.ts';
 import type { Place } from './story.ts';
 import { Validators } from './validators.ts';
 
@@ -22,6 +23,7 @@ export class Scene implements Place {
   readonly namespace: string;
   /** The operator's own namespace. */
   readonly system: string;
+  readonly validators: Validators;
   /** The operator that the validators report to. */
   operator: OperatorProcess | undefined;
   /** Why the operator is not there, where nobody killed it. */
@@ -38,7 +40,8 @@ export class Scene implements Place {
     this.system = system;
     this.#account = account;
     this.#folder = folder;
-    const validators = new Validators(client, namespace);
+    this.validators = new Validators(client, namespace);
+    const { validators } = this;
     const reported = new Map<string, number>();
     this.#kubelet = new FakeKubelet(client, namespace);
     this.#kubelet.onRunning = ({ metadata: { name } }) => {
@@ -49,7 +52,7 @@ export class Scene implements Place {
     this.#rounds = this.#look(validators);
   }
 
-  static async set(access: Access): Promise<Scene> {
+  static async set(access: Access, history: History): Promise<Scene> {
     const api = connect(access);
     try {
       const config = new KubeConfig();
@@ -57,7 +60,7 @@ export class Scene implements Place {
       const [namespace, system] = [await api.namespace('garden'), await api.namespace('system')];
       const account = await operatorAccount(api, system, [namespace]);
       const folder = await mkdtemp(join(tmpdir(), 'murmuration-crash-'));
-      return new Scene(Client.from(config), namespace, system, account, folder);
+      return new Scene(history.reader(Client.from(config)), namespace, system, account, folder);
     } finally {
       await api.close();
     }

@@ -1,8 +1,8 @@
-import { shardRange } from '../../../src/chunks/index.ts';
 import type { Client } from '../../../src/kube/index.ts';
-import { Model, ModelShard } from '../../../src/operator/kinds.ts';
+import { Model, ModelShard, ValidatorFleet, ValidatorNode } from '../../../src/operator/kinds.ts';
 import type { Report } from '../../../src/overlay/index.ts';
 import type { Said } from '../../apiserver/operator/overlay.ts';
+import { Volumes } from './volumes.ts';
 
 /** The one version that they have certified. */
 export const VERSION = {
@@ -14,21 +14,15 @@ export const VERSION = {
 /** The age of a model grows this often: seldom, since each growth is written into statuses. ms */
 const GROWS_EVERY_MS = 20_000;
 
-/** What there is to learn and to hold. */
-export interface Task {
-  readonly models: readonly Model[];
-  readonly shards: readonly ModelShard[];
-}
-
 /**
- * What a validator says that learns every model and holds the chunks of the shards that were assigned to it, and no
- * others.
+ * What a validator says that learns every model.
  * @param age of each model
  * @param at when the version was certified, unix ms
  */
 export const saidBy = (
   node: string,
-  { models, shards }: Task,
+  models: readonly Model[],
+  volumes: Volumes,
   age: number,
   at: number,
 ): Pick<Report, 'models' | 'held'> => ({
@@ -44,26 +38,17 @@ export const saidBy = (
     model: metadata.uid ?? '',
     cid: VERSION.cid,
     chunks: VERSION.chunks,
-    bitmap: bitmap(node, metadata.name, shards),
+    bitmap: volumes.bitmap(metadata.name, node),
   })),
 });
 
-function bitmap(node: string, model: string, shards: readonly ModelShard[]): Uint8Array {
-  const bits = new Uint8Array(Math.ceil(VERSION.chunks / 8));
-  for (const { spec, status } of shards) {
-    if (spec.modelRef.name !== model || !status?.holders?.some((holder) => holder.node === node)) continue;
-    const [from, to] = shardRange(VERSION.chunks, spec.index, spec.of);
-    for (let index = from; index < to; index++) bits[index >> 3] = (bits[index >> 3] ?? 0) | (1 << (index & 7));
-  }
-  return bits;
-}
-
 /** The validators of one namespace, as far as the operator hears them. */
 export class Validators {
+  readonly volumes = new Volumes(VERSION.chunks);
   readonly #client: Client;
   readonly #namespace: string;
   readonly #since = Date.now();
-  #task: Task = { models: [], shards: [] };
+  #models: readonly Model[] = [];
 
   constructor(client: Client, namespace: string) {
     this.#client = client;
@@ -73,15 +58,22 @@ export class Validators {
   /** Learns what there is to do, as validators do from the charter. */
   async look(): Promise<void> {
     const namespace = this.#namespace;
-    const [models, shards] = await Promise.all([
+    const [models, shards, nodes, fleets] = await Promise.all([
       this.#client.list(Model, { namespace }),
       this.#client.list(ModelShard, { namespace }),
+      this.#client.list(ValidatorNode, { namespace }),
+      this.#client.list(ValidatorFleet, { namespace }),
     ]);
-    this.#task = { models: models.items, shards: shards.items };
+    this.#models = models.items;
+    if (fleets.items.length === 0) this.volumes.forget();
+    this.volumes.follow(
+      shards.items,
+      nodes.items.map(({ metadata }) => metadata.name),
+    );
   }
 
   said(node: string): Said {
     const age = VERSION.age + Math.floor((Date.now() - this.#since) / GROWS_EVERY_MS) + 1;
-    return saidBy(node, this.#task, age, this.#since);
+    return saidBy(node, this.#models, this.volumes, age, this.#since);
   }
 }

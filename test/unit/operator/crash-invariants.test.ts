@@ -1,6 +1,8 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { KubeObject } from '../../../src/kube/index.ts';
+import type { ModelShard } from '../../../src/operator/kinds.ts';
 import { breaches } from '../../fault/crash/invariants.ts';
+import { Volumes } from '../../fault/crash/volumes.ts';
 import { fleetOf, NAMESPACE, nodeOf } from './cluster.ts';
 import { RecordedCluster } from './crash-cluster.ts';
 
@@ -44,17 +46,13 @@ const charter = (seq: number, said: string): KubeObject =>
     binaryData: { said },
   });
 
-const shard = (chunks: readonly number[]): KubeObject =>
+/** A shard of three chunks, of which there are to be two copies, placed on these validators. */
+const shardOn = (...nodes: readonly string[]): ModelShard =>
   ({
-    apiVersion: 'murmuration.dev/v1alpha1',
-    kind: 'ModelShard',
-    metadata: { name: 'digits-0', namespace: NAMESPACE },
+    metadata: { name: 'digits-0' },
     spec: { modelRef: { name: 'digits' }, index: 0, of: 1, replicas: 2 },
-    status: {
-      chunks: 3,
-      holders: chunks.map((count, index) => ({ node: `n${index}`, state: 'Verified', chunks: count })),
-    },
-  }) as KubeObject;
+    status: { versionCid: 'cid', holders: nodes.map((node) => ({ node, state: 'Verified', chunks: 3 })) },
+  }) as never;
 
 it('finds nothing where a validator comes and goes as it should', () => {
   const { cluster } = running();
@@ -115,15 +113,6 @@ it.each<[string, (cluster: RecordedCluster, pod: (name: string) => void) => void
     },
     ['two charters default-charter have number 2', 'charter default-charter went from 2 to 1'],
   ],
-  [
-    'a copy that is given up',
-    (cluster) => {
-      cluster.put(fleetOf('flock', { replicas: 1 }));
-      cluster.put(shard([3, 3]));
-      cluster.put(shard([3]));
-    },
-    ['shard digits-0 has 1 whole copies, and had 2'],
-  ],
 ])('finds %s', (_, happen, found) => {
   const { cluster, pod } = running();
   happen(cluster, pod);
@@ -152,4 +141,32 @@ it('finds more validators down at once than the fleet allows', () => {
   expect(breaches(cluster.changes).filter((one) => one.includes('down'))).toEqual([]);
   cluster.delete('Pod', 'flock-1');
   expect(breaches(cluster.changes)).toContain('flock-0 and flock-1 are down at once');
+});
+
+describe('the disks of the validators', () => {
+  const all = ['a', 'b', 'c'];
+
+  it('keep a copy until those that it is placed on have theirs', () => {
+    const volumes = new Volumes(3);
+    volumes.follow([shardOn('a', 'b')], all);
+    volumes.follow([shardOn('b', 'c')], all);
+    expect(volumes.bitmap('digits', 'a')).toEqual(Uint8Array.of(0b111));
+    volumes.follow([shardOn('b', 'c')], all);
+    expect(volumes.bitmap('digits', 'a')).toEqual(Uint8Array.of(0));
+    expect(volumes.breaches).toEqual([]);
+  });
+
+  it('tell when one goes that still had to be copied', () => {
+    const volumes = new Volumes(3);
+    volumes.follow([shardOn('a', 'b')], all);
+    volumes.follow([shardOn('a')], ['a', 'c']);
+    expect(volumes.breaches).toEqual(['of shard digits-0 only 1 of 2 copies are left']);
+  });
+
+  it('tell when what is placed too seldom was dropped', () => {
+    const volumes = new Volumes(3);
+    volumes.follow([shardOn('a', 'b')], all);
+    volumes.follow([shardOn('a')], all);
+    expect(volumes.breaches).toEqual(['of shard digits-0 only 1 of 2 copies are left']);
+  });
 });

@@ -23,7 +23,8 @@ import { planReservation } from '../../../src/operator/reservation/plan.ts';
 import { isCandidate } from '../../../src/operator/shard/candidates.ts';
 import { heldOf } from '../../../src/operator/shard/held.ts';
 import { shardStatus } from '../../../src/operator/shard/status.ts';
-import { saidBy, type Task, VERSION } from '../../fault/crash/validators.ts';
+import { saidBy, VERSION } from '../../fault/crash/validators.ts';
+import { Volumes } from '../../fault/crash/volumes.ts';
 import { type Cluster, heard, NAMESPACE, NOW } from './cluster.ts';
 import type { RecordedCluster } from './crash-cluster.ts';
 
@@ -38,9 +39,9 @@ export interface Pass {
   readonly part?: (wave: readonly Action[]) => readonly Action[];
 }
 
-/** What the validators say, and what they know of their tasks. */
+/** What the validators hold and say. */
 export class Flock {
-  task: Task = { models: [], shards: [] };
+  volumes = new Volumes(VERSION.chunks);
   readonly #cluster: Cluster;
 
   constructor(cluster: Cluster) {
@@ -49,7 +50,9 @@ export class Flock {
 
   /** They hear the latest charter: fetch what is new and drop what is not theirs any more. */
   look(): void {
-    this.task = { models: this.#cluster.list('Model'), shards: this.#cluster.list('ModelShard') };
+    if (this.#cluster.list('ValidatorFleet').length === 0) this.volumes.forget();
+    const nodes = this.#cluster.list('ValidatorNode').map(({ metadata }) => metadata.name);
+    this.volumes.follow(this.#cluster.list('ModelShard'), nodes);
   }
 
   heard(node: string): Heard | undefined {
@@ -57,8 +60,9 @@ export class Flock {
     if (!up) return undefined;
     const { now } = this.#cluster;
     const one = heard(node, now);
-    const grewAt = new Map(this.task.models.map(({ metadata }) => [metadata.uid ?? '', now]));
-    return { ...one, report: { ...one.report, ...saidBy(node, this.task, VERSION.age + 1, NOW) }, grewAt };
+    const models = this.#cluster.list<Model>('Model');
+    const grewAt = new Map(models.map(({ metadata }) => [metadata.uid ?? '', now]));
+    return { ...one, report: { ...one.report, ...saidBy(node, models, this.volumes, VERSION.age + 1, NOW) }, grewAt };
   }
 }
 

@@ -55,7 +55,7 @@ export class Replay {
   /** The same story, which goes on with another operator, as if this one had been killed at this moment. */
   fork(): Replay {
     const fork = new Replay(this.cluster.fork());
-    fork.flock.task = this.flock.task;
+    fork.flock.volumes = this.flock.volumes.fork();
     fork.after.push(...this.after);
     return fork;
   }
@@ -138,6 +138,6 @@ export class Replay {
     const different = STORY.flatMap(({ name }, step) =>
       differences(undisturbed.after[step]!, this.after[step]!).map((one) => `after "${name}": ${one}`),
     );
-    return [...different, ...breaches(this.cluster.changes)];
+    return [...different, ...breaches(this.cluster.changes), ...this.flock.volumes.breaches];
   }
 }
