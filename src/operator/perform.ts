@@ -2,7 +2,6 @@ import { FIELD_MANAGER, FINALIZER, LABELS } from '../api/index.ts';
 import {
   AlreadyExists,
   type AnyKind,
-  Conflict,
   Forbidden,
   type KubeObject,
   keyOf,
@@ -121,10 +120,9 @@ async function create(
   }
 }
 
+/** A Conflict is thrown: the name is a newer object's by now, which the store will show, or the server asks to try again. */
 function ignoreGone(error: unknown): void {
-  // Conflict: the name is a newer object's by now, which nobody asked to delete.
-  if (error instanceof NotFound || error instanceof Conflict) return;
-  throw error;
+  if (!(error instanceof NotFound)) throw error;
 }
 
 async function setFinalizer(
