@@ -27,8 +27,10 @@ export function askedBy(request: IncomingMessage): Asked {
   const [resource = '', name, subresource] = inNamespace ? rest.slice(2) : rest;
   const watches = ['1', 'true'].includes(url.searchParams.get('watch') ?? '');
   const reads = watches ? 'watch' : name === undefined ? 'list' : 'read';
+  // A rehearsal writes nothing.
+  const writes = method !== 'GET' && !url.searchParams.has('dryRun');
   return {
-    verb: method === 'GET' ? reads : 'write',
+    verb: writes ? 'write' : reads,
     method,
     url,
     resource,

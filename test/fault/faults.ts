@@ -107,7 +107,7 @@ export const faults: Readonly<Record<string, Begin>> = {
   },
   '410 when a watch begins': rules(({ proxy }) => {
     each(proxy, resumes, { do: 'refuse', ...expired }, 2);
-    each(proxy, is('watch'), { do: 'break', where: 'before', how: 'end' }, 3);
+    each(proxy, is('watch'), { do: 'break', where: 'before', how: 'end' }, 2);
   }),
   '410 in the middle of a watch': rules(({ proxy }) => each(proxy, is('watch'), { do: 'error', ...expired }, 3)),
   '410 between the pages of a list': rules(({ proxy }) => {
@@ -120,7 +120,7 @@ export const faults: Readonly<Record<string, Begin>> = {
     paged(proxy);
     each(proxy, is('list'), tooBusy, 2);
     each(proxy, resumes, tooBusy, 2);
-    each(proxy, is('watch'), { do: 'break', where: 'before', how: 'reset' }, 3);
+    each(proxy, is('watch'), { do: 'break', where: 'before', how: 'reset' }, 1);
   }),
   '429 for writes': rules(({ proxy }) => every(proxy, 3, is('write'), tooBusy)),
   '500 in the middle of a watch': rules(({ proxy }) =>
