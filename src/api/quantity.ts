@@ -40,12 +40,12 @@ export function parseQuantity(value: string | number): number {
   return Number(digits) * (FACTORS[unit ?? ''] ?? 1);
 }
 
-/** Size of a volume, as text. Below the least one Kubernetes rounds to what nobody asked for (`1n` becomes `1m`). */
+/** Size of a volume, as text. Far outside these bounds Kubernetes keeps what nobody asked for (`1n` becomes `1m`, `9Ei` 2^63 - 1). */
 export const size = ruled(z.string().max(32), [
   {
-    cel: `isQuantity(self) && !quantity(self).isLessThan(quantity('1Mi'))`,
-    says: 'must be a size of at least 1Mi such as "128Mi" or "1Gi".',
-    holds: (self) => isQuantity(self) && parseQuantity(self) >= 2 ** 20,
+    cel: `isQuantity(self) && !quantity(self).isLessThan(quantity('1Mi')) && !quantity(self).isGreaterThan(quantity('1Pi'))`,
+    says: 'must be a size from 1Mi to 1Pi such as "128Mi" or "1Gi".',
+    holds: (self) => isQuantity(self) && parseQuantity(self) >= 2 ** 20 && parseQuantity(self) <= 2 ** 50,
   },
 ]);
 

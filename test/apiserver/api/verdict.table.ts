@@ -123,17 +123,18 @@ const NODES: readonly Case[] = [
     { resources: { gpu: { resourceClaims: [{ name: 'gpu' }] } } },
     'must set exactly one of resourceClaimName and',
   ),
-  node('with a volume of no size', { storage: { size: '0' } }, 'must be a size of at least 1Mi such as "128Mi"'),
-  node('with a volume of a nanobyte', { storage: { size: '1n' } }, 'must be a size of at least 1Mi'),
+  node('with a volume of no size', { storage: { size: '0' } }, 'must be a size from 1Mi to 1Pi such as "128Mi"'),
+  node('with a volume of the size of the world', { storage: { size: '9999999Ei' } }, 'must be a size from 1Mi to 1Pi'),
+  node('with a volume of a nanobyte', { storage: { size: '1n' } }, 'must be a size from 1Mi to 1Pi'),
   node(
     'with a volume of an odd unit',
     { storage: { size: '10 GB' } },
-    'must be a size of at least 1Mi such as "128Mi"',
+    'must be a size from 1Mi to 1Pi such as "128Mi"',
   ),
   node(
     'with a volume size in milli-units',
     { storage: { size: '1e3m' } },
-    'must be a size of at least 1Mi such as "128Mi"',
+    'must be a size from 1Mi to 1Pi such as "128Mi"',
   ),
   node('with storage to be shredded', { storage: { retain: 'Shred' } }, 'supported values: "Retain", "Delete"'),
   node(
@@ -278,7 +279,7 @@ const FLEETS: readonly Case[] = [
   fleet(
     'with a broken template',
     { template: { spec: { storage: { size: 'big' } } } },
-    'must be a size of at least 1Mi such as "128Mi"',
+    'must be a size from 1Mi to 1Pi such as "128Mi"',
   ),
   fleet(
     'with a label that is a number',
