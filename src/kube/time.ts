@@ -61,6 +61,11 @@ export class Backoff {
     this.#init = init;
   }
 
+  /** The series starts over: what was tried has worked. */
+  forget(): void {
+    this.#failures = 0;
+  }
+
   /** Counts a failure; returns how many ms to wait before the next try. */
   next(): number {
     const { clock, random, baseMs, maxMs, resetAfterMs } = this.#init;

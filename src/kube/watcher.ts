@@ -22,6 +22,8 @@ export type WatcherState<T extends KubeObject> =
 
 /** A watch that ends sooner than this without a word is a fault, not the end of its time. ms */
 const AT_ONCE_MS = 2_000;
+/** A watch that was open for so long has worked: what ends it is the first failure of a new series. ms */
+const WORKED_MS = 5_000;
 
 type Events = AsyncIterator<readonly RawWatchEvent[]>;
 
@@ -74,7 +76,7 @@ export class Watcher<T extends KubeObject> {
   #silent = false;
   #openedAt = 0;
   #heard: number;
-  /** The newest version handed on. */
+  /** The newest version that the server has shown. */
   #newest = '';
   /** Since when the server shows older states than that; undefined while it does not. */
   #behindSince: number | undefined;
@@ -118,6 +120,7 @@ export class Watcher<T extends KubeObject> {
         if (signal.aborted) break;
         this.#doubtful = true;
         const from = this.#state.state;
+        if (from === 'watching' && clock.monotonic() - this.#openedAt > WORKED_MS) this.#backoff.forget();
         this.#state = await this.#recovered(this.#state, error);
         this.#problem = messageOf(error);
         const delayMs = Math.max(this.#backoff.next(), (error as Partial<KubeError>).retryAfterMs ?? 0);
@@ -297,6 +300,7 @@ export class Watcher<T extends KubeObject> {
     const { clock, log, kind, behindMs = 60_000 } = this.#init;
     if (compareVersions(resourceVersion, this.#newest) >= 0) {
       this.#behindSince = undefined;
+      this.#newest = resourceVersion;
       return false;
     }
     this.#behindSince ??= clock.monotonic();
@@ -333,7 +337,7 @@ export class Watcher<T extends KubeObject> {
       return state;
     } finally {
       this.#state = state;
-      this.#newest = state.resourceVersion;
+      if (compareVersions(state.resourceVersion, this.#newest) > 0) this.#newest = state.resourceVersion;
     }
   }
 

@@ -235,6 +235,30 @@ describe('the watcher', () => {
     expect(clock.delays).toEqual([800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]);
   });
 
+  it('does not wait longer each time a watch breaks that has worked for a while', async () => {
+    let ahead = 0;
+    clock.monotonic = () => systemClock.monotonic() + ahead;
+    const works: Act = (request, response) => {
+      stream([bookmark(12)])(request, response, '');
+      setTimeout(() => {
+        ahead += 6_000;
+        request.socket.destroy();
+      }, 20);
+    };
+    const again = [works, list(12, [])];
+    server.play(stream([end(9)], 'end'), ...again, ...again, ...again, stream([added('a', 13)]));
+    await follow(['a'], 8);
+    expect(clock.delays).toEqual([800, 800, 800]);
+  });
+
+  it('finds that a quiet kind was set back by versions which the server has shown in passing', async () => {
+    server.play(stream([end(9), added('a', 11)], 'reset'), list(900, ['a']), stream([], 'end'), list(500, []));
+    server.play(stream([end(501)]));
+    watch(5000, 0);
+    await follow([], 5);
+    await expect.poll(() => told).toEqual(['added a@11', 'deleted a@11']);
+  });
+
   it('says why it makes no progress, and until when it did', async () => {
     server.play(...Array.from({ length: 30 }, () => status(403, 'Forbidden')));
     running = watcher.run(stop.signal);
