@@ -1,4 +1,12 @@
-import { type Client, Conflict, Node, NotFound, PersistentVolumeClaim, Pod } from '../../../src/kube/index.ts';
+import {
+  type Client,
+  Conflict,
+  ConnectionFailed,
+  Node,
+  NotFound,
+  PersistentVolumeClaim,
+  Pod,
+} from '../../../src/kube/index.ts';
 
 /** What becomes of a pod: it runs, or its image cannot be pulled, or it waits. */
 export type Fate = 'runs' | 'cannot-pull' | 'waits';
@@ -37,7 +45,9 @@ export class FakeKubelet {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       await this.#round().catch((error: unknown) => {
-        if (!this.#stop.signal.aborted) console.error('fake kubelet:', error);
+        // Without an API server it waits, as a kubelet does.
+        if (this.#stop.signal.aborted || error instanceof ConnectionFailed) return;
+        console.error('fake kubelet:', error);
       });
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
