@@ -35,8 +35,8 @@ export class Killed extends Error {}
 export interface Pass {
   /** What its caches show. */
   readonly seen: Cluster;
-  /** Which actions of the wave are done, in which order; default: all, in theirs. */
-  readonly part?: (wave: readonly Action[]) => readonly Action[];
+  /** Which actions of the wave are done, in which order. */
+  readonly part: (wave: readonly Action[]) => readonly Action[];
 }
 
 /** What the validators hold and say. */
@@ -128,7 +128,7 @@ export class CrashOperator {
     if (this.writes >= this.#killAfter) throw new Killed();
   }
 
-  #perform(wave: readonly Action[], { seen, part = (all) => all }: Pass, record: () => void = () => undefined): void {
+  #perform(wave: readonly Action[], { seen, part }: Pass, record: () => void = () => undefined): void {
     for (const action of part(wave)) this.#write(() => this.#cluster.act(seen, action, record));
   }
 

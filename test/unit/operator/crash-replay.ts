@@ -39,6 +39,8 @@ export class Replay {
   readonly flock: Flock;
   operator: CrashOperator;
   readonly after: Snapshot[] = [];
+  /** Which actions of a wave are done, in which order, where nothing else is said. */
+  habit: (wave: readonly Action[]) => readonly Action[] = (wave) => wave;
   /** By kind: the revision up to which the present operator's caches have come. */
   #caches = new Map<string, number>();
   /** The revision up to which all of them have come. */
@@ -94,9 +96,9 @@ export class Replay {
   }
 
   /** One pass of one controller. What the API server refuses is tried again in a later pass, as in the real queue. */
-  pass(key: string, lags: readonly number[] = [], part?: (wave: readonly Action[]) => readonly Action[]): void {
+  pass(key: string, lags: readonly number[] = [], part = this.habit): void {
     try {
-      this.operator.pass(key, { seen: this.seen(lags), ...(part === undefined ? {} : { part }) });
+      this.operator.pass(key, { seen: this.seen(lags), part });
     } catch (error) {
       if (error instanceof Killed) this.restart();
       else if (!(error instanceof Stale)) throw error;
