@@ -37,7 +37,7 @@ export interface ReplayOptions {
 const STEP_MS = 180_000;
 const LOOK_MS = 250;
 /** Without a replay to compare with, a step has settled when nothing has changed for so long: longer than any pace or wake-up period of the operator. ms */
-const STILL_MS = 4_000;
+const STILL_MS = 3_000;
 
 /** Plays the story with one operator, kills it, and goes on with another one. */
 export async function replay({ access, history, story, killAfter, milestones }: ReplayOptions): Promise<Replay> {
