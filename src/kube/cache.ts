@@ -80,6 +80,7 @@ export class Caches implements Stores {
           timeoutSeconds,
           idleMs,
           behindMs,
+          trim: (object) => store.trimmed(object),
           onNews: (news) => store.feed(news, namespace),
           onRestart: (why) => onRestart?.(kind, why),
         }),

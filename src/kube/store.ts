@@ -1,4 +1,4 @@
-import { enter, type Index, type IndexFunction, leave } from './indexes.ts';
+import { count, enter, type Index, type IndexFunction, leave, under } from './indexes.ts';
 import {
   compareVersions,
   type Existing,
@@ -44,6 +44,8 @@ export interface ReadStore<T extends KubeObject> {
   byLabel(label: string, value: string, namespace?: string): readonly Existing<T>[];
   /** @throws TypeError when there is no such index. */
   byIndex(name: string, value: string): readonly Existing<T>[];
+  /** How many {@link byIndex} would give, without giving them. @throws TypeError when there is no such index. */
+  countByIndex(name: string, value: string): number;
 }
 
 /**
@@ -139,18 +141,16 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
   }
 
   byIndex(name: string, value: string): readonly Existing<T>[] {
-    const index = this.#indexes.get(name);
-    if (index === undefined) {
-      throw new TypeError(`there is no index "${name}" here. Declare it with the store, or call addIndex first`);
-    }
-    const keys = index.keys.get(value);
-    if (keys === undefined) return [];
     const found: Existing<T>[] = [];
-    for (const key of keys) {
+    for (const key of under(this.#index(name), value)) {
       const object = this.#objects.get(key);
       if (object !== undefined) found.push(object);
     }
     return found;
+  }
+
+  countByIndex(name: string, value: string): number {
+    return count(this.#index(name), value);
   }
 
   /** Adds an index; a second one of the same name replaces the first. */
@@ -179,7 +179,7 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
         break;
       case 'applied':
         this.#progressed(news.object.metadata.resourceVersion, scope);
-        this.#apply(this.#trimmed(news.object));
+        this.#apply(this.trimmed(news.object));
         break;
       case 'deleted':
         this.#progressed(news.object.metadata.resourceVersion, scope);
@@ -207,7 +207,7 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
     const known = this.#objects.get(key);
     if (known?.metadata.uid === uid && compareVersions(resourceVersion, known.metadata.resourceVersion) <= 0) return;
     this.#ahead.set(key, { uid, resourceVersion });
-    this.#put(key, this.#trimmed(object), false);
+    this.#put(key, this.trimmed(object), false);
   }
 
   /** Takes in that a delete of ours removed the object for good. */
@@ -217,6 +217,12 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
     if (known?.metadata.uid !== uid) return;
     this.#ahead.set(text, { uid, resourceVersion: undefined });
     this.#remove(text);
+  }
+
+  #index(name: string): Index<T> {
+    const index = this.#indexes.get(name);
+    if (index !== undefined) return index;
+    throw new TypeError(`there is no index "${name}" here. Declare it with the store, or call addIndex first`);
   }
 
   #replace(objects: readonly Existing<T>[], resourceVersion: string, scope: string): void {
@@ -248,7 +254,7 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
         continue;
       }
       keep.add(key);
-      this.#put(key, this.#trimmed(object), initial);
+      this.#put(key, this.trimmed(object), initial);
     }
     for (const key of [...this.#objects.keys()]) {
       if (!keep.has(key) && this.#inScope(key, scope)) this.#remove(key);
@@ -320,7 +326,8 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
     for (const listener of this.#listeners) listener(change);
   }
 
-  #trimmed(object: Existing<T>): Existing<T> {
+  /** The object as it is kept here. */
+  trimmed(object: Existing<T>): Existing<T> {
     let slim = object;
     if (object.metadata.managedFields !== undefined) {
       const { managedFields: _, ...metadata } = object.metadata;

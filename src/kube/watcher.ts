@@ -36,6 +36,8 @@ export interface WatcherInit<T extends KubeObject> {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** What is kept of an object: a list of thousands does not stand in memory whole before it is handed on. Default: all. */
+  readonly trim?: ((object: Existing<T>) => Existing<T>) | undefined;
   /** Takes the news, in order. */
   readonly onNews: (news: Feed<T>) => void;
   readonly onRestart?: ((why: 'list' | 'resume') => void) | undefined;
@@ -225,7 +227,7 @@ export class Watcher<T extends KubeObject> {
     this.#isSetBack(page.resourceVersion);
     this.#silent = false;
     this.#progressed();
-    const objects = [...state.objects, ...page.items];
+    const objects = [...state.objects, ...page.items.map((object) => this.#trimmed(object))];
     if (page.continue !== '') return { state: 'listing', objects, continue: page.continue };
     this.#replaced(objects, page.resourceVersion);
     return { state: 'listed', resourceVersion: page.resourceVersion };
@@ -249,7 +251,7 @@ export class Watcher<T extends KubeObject> {
         if (event.type === 'ERROR') throw this.#errorOf(event);
         const object = this.#object(event);
         if (event.type !== 'BOOKMARK') {
-          objects.push(object);
+          objects.push(this.#trimmed(object));
         } else if (object.metadata.annotations?.['k8s.io/initial-events-end'] === 'true') {
           const { resourceVersion } = object.metadata;
           this.#isSetBack(resourceVersion);
@@ -339,6 +341,10 @@ export class Watcher<T extends KubeObject> {
       this.#state = state;
       if (compareVersions(state.resourceVersion, this.#newest) > 0) this.#newest = state.resourceVersion;
     }
+  }
+
+  #trimmed(object: Existing<T>): Existing<T> {
+    return this.#init.trim?.(object) ?? object;
   }
 
   #object(event: RawWatchEvent): Existing<T> {
