@@ -1,7 +1,6 @@
 import { LABELS } from '../api/index.ts';
 import {
   type ConfigMap,
-  type Existing,
   type KubeObject,
   Namespace,
   type Node,
@@ -13,13 +12,24 @@ import {
   type Stores,
   type WatchDeclaration,
 } from '../kube/index.ts';
-import { Model, ModelShard, type StakeKeyReservation, ValidatorNode } from './kinds.ts';
+import { Model, ModelShard, type StakeKeyReservation, type ValidatorFleet, ValidatorNode } from './kinds.ts';
 import { managed } from './labels.ts';
 import { charterLabels } from './network/record.ts';
+import {
+  slimFleet,
+  slimMachine,
+  slimNode,
+  slimPod,
+  slimReservation,
+  slimSecret,
+  slimService,
+  slimVolume,
+} from './slim.ts';
 
 /** What is watched of each kind, said once, so that all controllers share one watch and one store a kind. */
 export const watched = {
   nodes: {
+    trim: slimNode,
     indexes: {
       network: (node) => [networkIndex(node.metadata.namespace, node.spec.network)],
       peerId: (node) =>
@@ -27,6 +37,7 @@ export const watched = {
       publicKey: (node) => (node.status?.stake?.publicKey === undefined ? [] : [node.status.stake.publicKey]),
     },
   } satisfies WatchDeclaration<ValidatorNode>,
+  fleets: { trim: slimFleet } satisfies WatchDeclaration<ValidatorFleet>,
   models: {
     indexes: { network: (model) => [networkIndex(model.metadata.namespace, model.spec.network)] },
   } satisfies WatchDeclaration<Model>,
@@ -37,36 +48,21 @@ export const watched = {
     },
   } satisfies WatchDeclaration<ModelShard>,
   reservations: {
+    trim: slimReservation,
     indexes: { holder: ({ spec }) => [spec.nodeRef.uid] },
   } satisfies WatchDeclaration<StakeKeyReservation>,
   pods: {
     selector: { labels: managed },
+    trim: slimPod,
     indexes: { machine: (pod) => (pod.spec?.nodeName === undefined ? [] : [pod.spec.nodeName]) },
   } satisfies WatchDeclaration<Pod>,
-  services: { selector: { labels: managed } } satisfies WatchDeclaration<Service>,
-  secrets: { selector: { labels: managed } } satisfies WatchDeclaration<Secret>,
+  services: { selector: { labels: managed }, trim: slimService } satisfies WatchDeclaration<Service>,
+  secrets: { selector: { labels: managed }, trim: slimSecret } satisfies WatchDeclaration<Secret>,
   /** All of them: models and validators name claims that people made. */
-  volumes: { trim: trimVolume } satisfies WatchDeclaration<PersistentVolumeClaim>,
+  volumes: { trim: slimVolume } satisfies WatchDeclaration<PersistentVolumeClaim>,
   charters: { selector: { labels: charterLabels } } satisfies WatchDeclaration<ConfigMap>,
-  machines: { trim: trimMachine } satisfies WatchDeclaration<Node>,
+  machines: { trim: slimMachine } satisfies WatchDeclaration<Node>,
 };
-
-function trimVolume(volume: Existing<PersistentVolumeClaim>): Existing<PersistentVolumeClaim> {
-  const { annotations: _, ...metadata } = volume.metadata;
-  const resources = volume.spec?.resources;
-  return {
-    ...volume,
-    metadata: metadata as Existing<PersistentVolumeClaim>['metadata'],
-    spec: { ...(resources === undefined ? {} : { resources }) },
-    status: { ...(volume.status?.phase === undefined ? {} : { phase: volume.status.phase }) },
-  };
-}
-
-function trimMachine(machine: Existing<Node>): Existing<Node> {
-  const { annotations: _, ...metadata } = machine.metadata;
-  const ready = machine.status?.conditions?.filter(({ type }) => type === 'Ready') ?? [];
-  return { ...machine, metadata: metadata as Existing<Node>['metadata'], spec: {}, status: { conditions: ready } };
-}
 
 const networkIndex = (namespace: string | undefined, network: string): string => `${namespace ?? ''}/${network}`;
 const objectIndex = networkIndex;
@@ -75,6 +71,8 @@ const objectIndex = networkIndex;
 export const look = {
   nodesOf: (stores: Stores, namespace: string, network: string) =>
     stores.of(ValidatorNode).byIndex('network', networkIndex(namespace, network)),
+  nodeCount: (stores: Stores, namespace: string, network: string) =>
+    stores.of(ValidatorNode).countByIndex('network', networkIndex(namespace, network)),
   modelsOf: (stores: Stores, namespace: string, network: string) =>
     stores.of(Model).byIndex('network', networkIndex(namespace, network)),
   shardsOf: (stores: Stores, namespace: string, model: string) =>

@@ -2,6 +2,8 @@ import { LABELS, type ValidatorFleetStatus } from '../../api/index.ts';
 import {
   Controller,
   controllerOf,
+  keyOf,
+  keyText,
   Namespace,
   Pod,
   type ReconcileContext,
@@ -9,7 +11,7 @@ import {
 } from '../../kube/index.ts';
 import type { Action } from '../action.ts';
 import { Model, ValidatorFleet, ValidatorNode } from '../kinds.ts';
-import { plannedPodHash } from '../node/children/pod.ts';
+import { type PodSetting, plannedPodHash } from '../node/children/pod.ts';
 import { type Parts, paced } from '../parts.ts';
 import { perform } from '../perform.ts';
 import { proveSeen } from '../seen.ts';
@@ -34,7 +36,7 @@ export function fleetController(parts: Parts): Controller<ValidatorFleet> {
     ],
     (_, before, next) => transitions(['Ready', 'Converged'], before?.conditions, next.conditions),
   );
-  return new Controller(ValidatorFleet)
+  return new Controller(ValidatorFleet, watched.fleets)
     .owns(ValidatorNode, watched.nodes)
     .watches(
       Pod,
@@ -96,6 +98,20 @@ function tell({ events }: ReconcileContext, { fleet, members }: FleetWorld, acti
   else say('ValidatorUpdated', `Brought ${name} in step with the template.`);
 }
 
+const podHashes = new WeakMap<object, WeakMap<PodSetting, Map<string, string>>>();
+
+/** Hash of the pod of a ValidatorNode that is made from the template: worked out once for each template and setting. */
+function rememberedPodHash({ spec }: ValidatorFleet, node: ValidatorNode, setting: PodSetting): string {
+  const ofTemplate = podHashes.get(spec.template) ?? new WeakMap<PodSetting, Map<string, string>>();
+  podHashes.set(spec.template, ofTemplate);
+  const ofSetting = ofTemplate.get(setting) ?? new Map<string, string>();
+  ofTemplate.set(setting, ofSetting);
+  const key = keyText(keyOf(node));
+  const hash = ofSetting.get(key) ?? plannedPodHash(node, setting);
+  ofSetting.set(key, hash);
+  return hash;
+}
+
 /** Reads all that is known of one fleet; undefined where it is gone. */
 function observeFleet({ stores, key }: ReconcileContext, parts: Parts): FleetWorld | undefined {
   const fleet = stores.of(ValidatorFleet).get(key);
@@ -116,6 +132,6 @@ function observeFleet({ stores, key }: ReconcileContext, parts: Parts): FleetWor
     namespaceTerminating: look.isTerminating(stores, namespace),
     members: mine.map((node) => ({ node, pod: stores.of(Pod).get({ namespace, name: node.metadata.name }) })),
     taken: new Set(taken),
-    podHash: (node) => (setting === undefined ? undefined : plannedPodHash(node, setting)),
+    podHash: (node) => (setting === undefined ? undefined : rememberedPodHash(fleet, node, setting)),
   };
 }

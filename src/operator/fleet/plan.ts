@@ -105,7 +105,7 @@ function standingOf({ fleet, podHash }: FleetWorld, { node, pod }: FleetMember):
   const { annotations } = node.metadata;
   const current =
     node.metadata.labels?.[LABELS.templateHash] === templateHash(fleet) &&
-    same(node.spec, withOwnSwitches(node.spec, wanted.spec)) &&
+    isAsTemplate(fleet, node, wanted) &&
     annotations?.[CORDONED_BY_FLEET] === undefined &&
     (hash === undefined || annotations?.[REPLACE_POD] === hash);
   const settled = hash === undefined || (pod !== undefined && podHashOf(pod) === hash);
@@ -119,6 +119,17 @@ function standingOf({ fleet, podHash }: FleetWorld, { node, pod }: FleetMember):
     up,
     available: up && isHealthy(node) && (!current || settled),
   };
+}
+
+const compared = new WeakMap<object, WeakMap<object, boolean>>();
+
+/** Whether the spec is what the template says. Specs of a store are shared by equals, so this is asked once for each. */
+function isAsTemplate(fleet: ValidatorFleet, { spec }: ValidatorNode, wanted: ValidatorNode): boolean {
+  const ofSpec = compared.get(spec) ?? new WeakMap<object, boolean>();
+  compared.set(spec, ofSpec);
+  const is = ofSpec.get(fleet.spec.template) ?? same(spec, withOwnSwitches(spec, wanted.spec));
+  ofSpec.set(fleet.spec.template, is);
+  return is;
 }
 
 /** Cordon and pause of a single validator are a person's, unless the template says them. */

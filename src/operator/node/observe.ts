@@ -78,7 +78,7 @@ function othersOf({ stores, key }: ReconcileContext, parts: Parts, node: Validat
   const { namespace, name } = key;
   const { network, cordon } = node.spec;
   const leaving = cordon || node.metadata.deletionTimestamp !== undefined;
-  if (!leaving) return look.nodesOf(stores, namespace, network).length - 1;
+  if (!leaving) return look.nodeCount(stores, namespace, network) - 1;
   return candidatesOf(stores, parts, namespace, network).filter((one) => one !== name).length;
 }
 

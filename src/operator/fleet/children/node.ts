@@ -4,8 +4,14 @@ import { digestOf } from '../../digest.ts';
 import type { ValidatorFleet, ValidatorNode } from '../../kinds.ts';
 import { managed } from '../../labels.ts';
 
+const remembered = new WeakMap<object, string>();
+
 /** Name of the fleet's present template. */
-export const templateHash = (fleet: ValidatorFleet): string => digestOf(fleet.spec.template);
+export function templateHash({ spec }: ValidatorFleet): string {
+  const hash = remembered.get(spec.template) ?? digestOf(spec.template);
+  remembered.set(spec.template, hash);
+  return hash;
+}
 
 /**
  * The ValidatorNode of this ordinal, made from the template. What the template leaves at its default `cordon: false`
