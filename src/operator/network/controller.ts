@@ -17,13 +17,12 @@ import { Model, ModelShard, ValidatorNode } from '../kinds.ts';
 import { names } from '../labels.ts';
 import { type Parts, paced } from '../parts.ts';
 import { look, watched } from '../watched.ts';
+import { DIAL_MS } from './overlays.ts';
 import { dialable, type NetworkWorld, planCharter } from './plan.ts';
 import { buildRecord, type CharterRecord, readRecord } from './record.ts';
 
 /** Changes that come together become one charter. ms */
 const PACE_MS = 250;
-/** Validators that are not connected yet are dialed again after so long. ms */
-const DIAL_MS = 3_000;
 
 /** A network has no object of its own: its key is that of the ConfigMap in which its charter is recorded. */
 const charterKey = (namespace: string | undefined, network: string): ObjectKey => ({

@@ -11,6 +11,8 @@ import {
 import type { Authority } from '../authority/keeper.ts';
 import type { FleetView } from './view.ts';
 
+/** Validators that are not connected yet are dialed again after so long. ms */
+export const DIAL_MS = 3_000;
 /** So many validators are dialed by IP; gossip reaches the operator through any of them. */
 const ENOUGH_PEERS = 8;
 
@@ -27,6 +29,10 @@ interface Joined {
   readonly overlay: Overlay;
   readonly started: Promise<void>;
   readonly dialing: Set<string>;
+  /** The charter spoken last: speaking it again would only check it again. */
+  spoken: SignedCharter | undefined;
+  /** When validators were dialed last; ms on the monotonic clock. */
+  dialedAt: number;
   heardSeq: number;
 }
 
@@ -51,13 +57,15 @@ export class Overlays {
   async speak(network: string, signed: SignedCharter, charter: Charter, authority: Authority): Promise<void> {
     const { view } = this.#init;
     const joined = this.#joined.get(network) ?? this.#join(network, signed, authority);
+    if (joined.spoken === signed) return;
     view.attend(network, charter);
     await joined.started;
     await joined.overlay.adopt(signed);
+    joined.spoken = signed;
     joined.heardSeq = Math.max(joined.heardSeq, charter.seq);
   }
 
-  /** Connects to those that are not connected yet; failures are tried again at the next call. @param addresses by peer id */
+  /** Connects to those that are not connected yet; failures are tried again at a call {@link DIAL_MS} later. @param addresses by peer id */
   dial(network: string, addresses: ReadonlyMap<string, string>): boolean {
     const joined = this.#joined.get(network);
     if (joined === undefined) return false;
@@ -65,6 +73,8 @@ export class Overlays {
     const enough = Math.min(ENOUGH_PEERS, addresses.size);
     const wanting = [...addresses].filter(([peer]) => !connected.has(peer));
     if (connected.size >= enough) return true;
+    if (performance.now() - joined.dialedAt < DIAL_MS) return false;
+    joined.dialedAt = performance.now();
     for (const [peer, address] of wanting.slice(0, ENOUGH_PEERS)) {
       if (joined.dialing.has(peer)) continue;
       joined.dialing.add(peer);
@@ -117,7 +127,14 @@ export class Overlays {
       'votes',
       hear('votes', (bytes) => view.hearVotes(network, bytes)),
     );
-    const joined: Joined = { overlay, started: overlay.start(), dialing: new Set(), heardSeq: 0 };
+    const joined: Joined = {
+      overlay,
+      started: overlay.start(),
+      dialing: new Set(),
+      spoken: undefined,
+      dialedAt: Number.NEGATIVE_INFINITY,
+      heardSeq: 0,
+    };
     overlay.onCharter((charter) => {
       if (charter.seq <= joined.heardSeq) return;
       joined.heardSeq = charter.seq;

@@ -55,8 +55,24 @@ export interface CharterRecord {
   readonly content: string | undefined;
 }
 
-/** What the ConfigMap says. A charter that was not signed by our key, or is damaged, leaves only its number. */
-export async function readRecord(
+/** Records by the object from the store, which never changes, for the authority that they were read for. */
+const remembered = new WeakMap<ConfigMap, { readonly authority: string; readonly record: Promise<CharterRecord> }>();
+
+/** What the ConfigMap says; checked once for each version of it. */
+export function readRecord(
+  record: ConfigMap | undefined,
+  expected: { readonly authority: string; readonly network: string },
+): Promise<CharterRecord> {
+  if (record === undefined) return read(record, expected);
+  const known = remembered.get(record);
+  if (known?.authority === expected.authority) return known.record;
+  const fresh = read(record, expected);
+  remembered.set(record, { authority: expected.authority, record: fresh });
+  return fresh;
+}
+
+/** A charter that was not signed by our key, or is damaged, leaves only its number. */
+async function read(
   record: ConfigMap | undefined,
   expected: { readonly authority: string; readonly network: string },
 ): Promise<CharterRecord> {

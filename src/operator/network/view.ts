@@ -1,6 +1,6 @@
 import type { Clock, ObjectKey } from '../../kube/index.ts';
 import { Wakeups } from '../../kube/index.ts';
-import { type Charter, decodeReport, type Member, type Report } from '../../overlay/index.ts';
+import { type Charter, decodeReport, type Member, type Report, type ReputationReport } from '../../overlay/index.ts';
 import { aggregate, decodeVotesMessage, reaches, verifyCertificate } from '../../trust/index.ts';
 import { type Heard, STALE_MS } from './heard.ts';
 
@@ -33,8 +33,14 @@ interface Network {
   readonly namespace: string;
   readonly since: number;
   charter: Charter | undefined;
+  /** Members of the charter by peer id. */
+  members: ReadonlyMap<string, Member>;
+  /** Its validators by name. */
+  validators: ReadonlyMap<string, Member>;
   /** By peer id. */
   readonly entries: Map<string, Entry>;
+  /** What others say of a peer: by its id, then by who says it. */
+  readonly judgements: Map<string, Map<string, ReputationReport>>;
   /** By model uid: versions with a certificate whose signatures were checked. */
   readonly certificates: Map<string, { readonly cid: string; readonly age: number; readonly voters: number }>;
   toldListening: boolean;
@@ -63,18 +69,28 @@ export class FleetView {
 
   /** Begins to listen to a network, or takes note of its new charter. @param network `namespace/network` */
   attend(network: string, charter: Charter): void {
+    const members = new Map(charter.members.map((member) => [member.peerId, member]));
+    const validators = new Map(
+      charter.members.flatMap((member) => (member.role === 'validator' ? [[member.name, member] as const] : [])),
+    );
     const present = this.#all.get(network);
     if (present !== undefined) {
-      present.charter = charter;
-      const members = new Set(charter.members.map(({ peerId }) => peerId));
-      for (const peer of present.entries.keys()) if (!members.has(peer)) present.entries.delete(peer);
+      Object.assign(present, { charter, members, validators });
+      for (const [peer, { report }] of present.entries) {
+        if (members.has(peer)) continue;
+        present.entries.delete(peer);
+        judge(present, peer, report.reputation, []);
+      }
       return;
     }
     this.#all.set(network, {
       namespace: network.slice(0, network.indexOf('/')),
       since: this.#clock.monotonic(),
       charter,
+      members,
+      validators,
       entries: new Map(),
+      judgements: new Map(),
       certificates: new Map(),
       toldListening: false,
     });
@@ -96,11 +112,12 @@ export class FleetView {
   /** Takes in a message of topic `reports`. @param from peer id that signed it, a member */
   hearReport(network: string, bytes: Uint8Array, from: string): void {
     const here = this.#all.get(network);
-    const member = here?.charter?.members.find(({ peerId }) => peerId === from);
+    const member = here?.members.get(from);
     if (here === undefined || member === undefined || member.role !== 'validator') return;
     const report = decodeReport(bytes);
     const now = this.#clock.monotonic();
     const before = here.entries.get(from);
+    judge(here, from, before?.report.reputation ?? [], report.reputation);
     here.entries.set(from, { report, at: now, grewAt: grownAt(report, before, now), toldStale: false });
     this.#wakeAbout(here, member, report);
   }
@@ -134,7 +151,7 @@ export class FleetView {
   /** What was last heard of a validator. */
   heard(network: string, node: string): Heard | undefined {
     const here = this.#all.get(network);
-    const member = here?.charter?.members.find(({ name, role }) => role === 'validator' && name === node);
+    const member = here?.validators.get(node);
     const entry = member === undefined ? undefined : here?.entries.get(member.peerId);
     if (here === undefined || member === undefined || entry === undefined) return undefined;
     const wall = this.#clock.now() - this.#clock.monotonic();
@@ -245,10 +262,27 @@ function grownAt(report: Report, before: Entry | undefined, now: number): Readon
   );
 }
 
-/** What the others say of a peer; its word about itself does not count. */
+/** Replaces what a peer said of others. Its word about itself does not count. */
+function judge(
+  here: Network,
+  from: string,
+  before: readonly ReputationReport[],
+  after: readonly ReputationReport[],
+): void {
+  for (const { peerId } of before) {
+    const judges = here.judgements.get(peerId);
+    judges?.delete(from);
+    if (judges?.size === 0) here.judgements.delete(peerId);
+  }
+  for (const judgement of after) {
+    if (judgement.peerId === from) continue;
+    const judges = here.judgements.get(judgement.peerId);
+    if (judges === undefined) here.judgements.set(judgement.peerId, new Map([[from, judgement]]));
+    else judges.set(from, judgement);
+  }
+}
+
 function reputationOf(here: Network, peer: string): Heard['reputation'] {
-  const said = [...here.entries].flatMap(([from, { report }]) =>
-    from === peer ? [] : report.reputation.filter(({ peerId }) => peerId === peer),
-  );
-  return said.length === 0 ? undefined : aggregate(said);
+  const judges = here.judgements.get(peer);
+  return judges === undefined ? undefined : aggregate([...judges.values()]);
 }
