@@ -35,6 +35,9 @@ const tickMs = 5 * second;
 /** Every so many ticks everyone is greeted again, so that an announcement that got lost is made up for. */
 const ticksPerGreeting = 6;
 
+/** Every so many ticks (a quarter of an hour) the address book is written anew: libp2p forgets an address after an hour. */
+const ticksPerAddressBook = 180;
+
 export const charterProtocol = '/murmuration/charter/1.0.0';
 
 /**
@@ -293,7 +296,7 @@ class Peer implements Overlay {
     if (this.#ticks % ticksPerGreeting === 0) {
       this.#greeter.announce();
       this.#keeper.peersChanged();
-      void this.#reach.rememberAddresses();
+      void this.#reach.rememberAddresses({ anew: this.#ticks % ticksPerAddressBook === 0 });
     }
     void this.#charters.retrySave();
   }

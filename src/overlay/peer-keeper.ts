@@ -21,6 +21,11 @@ export interface PeerKeeperInit {
 /** After so many failures in a row a person should hear of it, once. */
 const worthTelling = 5;
 
+/** When so many dials in a row have failed, whoever they went to, it is us who are cut off, or nobody is there yet... */
+const fruitless = 32;
+/** ...then so long passes between one try and the next. */
+const fruitlessPauseMs = 5000;
+
 /**
  * Keeps the peers that we want: dials them, for ever, with back-off. A name is resolved afresh at every dial (by the
  * system's resolver, at connect), because a pod comes back with another IP.
@@ -31,6 +36,11 @@ const worthTelling = 5;
 export class PeerKeeper {
   readonly #init: PeerKeeperInit;
   readonly #states = new Map<string, DialState & { readonly failures: number }>();
+  /** The last ranking, and of whom: hashing thousands of members at each look would take a core. */
+  #ranking: { readonly others: readonly Member[]; readonly ranked: readonly Member[] } = { others: [], ranked: [] };
+  /** Dials of anyone that failed since one succeeded. */
+  #failedInARow = 0;
+  #pausedUntil = 0;
   #timer: NodeJS.Timeout | undefined;
   #running = false;
 
@@ -46,11 +56,15 @@ export class PeerKeeper {
   stop(): void {
     this.#running = false;
     clearTimeout(this.#timer);
+    this.#failedInARow = 0;
+    this.#pausedUntil = 0;
     this.#states.clear();
   }
 
   /** A new charter: others have it too or soon will, so everybody is worth a fresh try. */
   charterChanged(): void {
+    this.#failedInARow = 0;
+    this.#pausedUntil = 0;
     for (const [peer, state] of this.#states) if (!state.dialing) this.#states.delete(peer);
     const waits = this.#dialsSecond();
     const notBefore = this.#init.clock() + secondDialerDelayMs;
@@ -91,11 +105,22 @@ export class PeerKeeper {
     if (!all.some((m) => m.peerId === self)) return;
     const others = all.filter((m) => m.peerId !== self);
     const now = clock();
-    const plan = planDials(rankNeighbours(self, others), this.#states, connected(), now);
+    if (now < this.#pausedUntil) {
+      this.#timer = setTimeout(() => this.#look(), Math.max(10, this.#pausedUntil - now));
+      return;
+    }
+    const plan = planDials(this.#rank(others), this.#states, connected(), now);
     for (const member of plan.dial) void this.#dial(member);
     if (plan.nextLook !== undefined) {
       this.#timer = setTimeout(() => this.#look(), Math.max(10, plan.nextLook - now));
     }
+  }
+
+  #rank(others: readonly Member[]): readonly Member[] {
+    const last = this.#ranking;
+    const isSame = last.others.length === others.length && others.every((member, at) => member === last.others[at]);
+    if (!isSame) this.#ranking = { others, ranked: rankNeighbours(this.#init.self, others) };
+    return this.#ranking.ranked;
   }
 
   async #dial(member: Member): Promise<void> {
@@ -104,8 +129,11 @@ export class PeerKeeper {
     this.#states.set(member.peerId, { notBefore: 0, dialing: true, failures });
     try {
       await dial(member);
+      this.#failedInARow = 0;
       this.#states.set(member.peerId, { notBefore: clock() + backoffMs(0, random), dialing: false, failures: 0 });
     } catch (error) {
+      this.#failedInARow += 1;
+      if (this.#failedInARow >= fruitless) this.#pausedUntil = clock() + fruitlessPauseMs;
       const wait = backoffMs(failures, random);
       const about = { peer: member.peerId, name: member.name, addresses: member.addresses, reason: wordsOf(error) };
       if (failures + 1 === worthTelling) log.info(about, 'a member cannot be reached, trying on');

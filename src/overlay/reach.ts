@@ -20,6 +20,8 @@ export interface ReachInit {
 /** Gets from a name to a greeted connection. */
 export class Reach {
   readonly #init: ReachInit;
+  /** What was put into the address book, by peer id. */
+  readonly #remembered = new Map<string, string>();
 
   constructor(init: ReachInit) {
     this.#init = init;
@@ -52,18 +54,29 @@ export class Reach {
     await greeter.untilGreeted(await membership.onErrand(target, () => node().dial(target)));
   }
 
-  /** libp2p's address book, from which the DHT dials, follows the charter. */
-  async rememberAddresses(): Promise<void> {
+  /**
+   * libp2p's address book, from which the DHT dials, follows the charter. What is in it already is not put in again.
+   * @param anew all of it, before libp2p forgets it for its age
+   */
+  async rememberAddresses({ anew = false }: { readonly anew?: boolean } = {}): Promise<void> {
     const { self, node, membership, log } = this.#init;
-    for (const member of membership.all()) {
-      if (member.peerId === self) continue;
+    if (anew) this.#remembered.clear();
+    const members = membership.all();
+    for (const { peerId, addresses } of members) {
+      const text = addresses.join(' ');
+      if (peerId === self || this.#remembered.get(peerId) === text) continue;
+      this.#remembered.set(peerId, text);
       try {
-        const multiaddrs = member.addresses.map((a) => multiaddr(a));
-        await node().peerStore.patch(peerIdFromString(member.peerId), { multiaddrs });
+        const multiaddrs = addresses.map((a) => multiaddr(a));
+        await node().peerStore.patch(peerIdFromString(peerId), { multiaddrs });
       } catch (error) {
-        log.debug({ peer: member.peerId, reason: wordsOf(error) }, 'address book not updated');
+        this.#remembered.delete(peerId);
+        log.debug({ peer: peerId, reason: wordsOf(error) }, 'address book not updated');
       }
     }
+    if (this.#remembered.size <= members.length) return;
+    const present = new Set(members.map(({ peerId }) => peerId));
+    for (const peer of this.#remembered.keys()) if (!present.has(peer)) this.#remembered.delete(peer);
   }
 }
 

@@ -52,6 +52,22 @@ describe('the peer keeper', () => {
     made.stop();
   });
 
+  it('does not spend its time on dialing a thousand that are all away, and finds the first that comes back', async () => {
+    const away = Array.from({ length: 1000 }, (_, at) => memberOf(`away-${at}`, `z${at}`, address));
+    let back = false;
+    const { made, connected, dials } = keeper([self, ...away], async () => {
+      if (!back) throw new Error('connection refused');
+    });
+    made.start();
+    await vi.advanceTimersByTimeAsync(60 * second);
+    expect(dials.length).toBeGreaterThan(60);
+    expect(dials.length).toBeLessThan(200);
+    back = true;
+    await vi.advanceTimersByTimeAsync(6 * second);
+    expect(connected.size).toBeGreaterThanOrEqual(8);
+    made.stop();
+  });
+
   it('stops when a peer is connected, and dials again within 3 s after it is lost', async () => {
     const { made, connected, times } = keeper([self, memberOf('other', 'z', address)], async () => undefined);
     made.start();
