@@ -20,6 +20,14 @@ const root = join(import.meta.dirname, '..', '..');
 /** The part of a task that says what to do; who and where is the stage's to add. */
 export type Order = Task extends infer T ? (T extends Task ? Omit<T, 'url' | 'ca' | 'token'> : never) : never;
 
+/** Those that are open: a person who ends the bench leaves nothing behind. */
+const open = new Set<Stage>();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    void Promise.allSettled([...open].map((stage) => stage.close())).then(() => process.exit(1));
+  });
+}
+
 /** A kube-apiserver on an etcd, with our kinds, a kubelet, a writer, and rights for an operator: each a process. */
 export class Stage {
   readonly api: TestApi;
@@ -54,6 +62,7 @@ export class Stage {
       this.#running = running;
     });
     this.#writer = fork(join(import.meta.dirname, 'writer.ts'));
+    open.add(this);
   }
 
   /** @param namespaces that operators serve, made here */
@@ -107,6 +116,7 @@ export class Stage {
   }
 
   async close(): Promise<void> {
+    open.delete(this);
     await Promise.all([...this.#operators].map((operator) => operator.stop()));
     for (const child of [this.#kubelet, this.#writer]) child.kill('SIGKILL');
     await this.client.close();
