@@ -115,7 +115,7 @@ async function reconcileNode(
     // The same plan again: what was done is not seen yet, or was refused. Its change wakes the key.
     if (actions.length === 0 || plan === last) return finish(context, world, parts, writer, actions.length > 0);
     last = plan;
-    await proveGoing(context, world, actions);
+    await proveWorld(context, world, actions);
     refused = await perform(context, actions, {
       keys: parts.keys,
       onDone: (action) => tell(context, world, action),
@@ -139,10 +139,16 @@ async function reconcileNode(
   );
 }
 
-/** Nothing is taken away, and keys and volumes are not given up, on a cache's word alone. @throws Conflict */
-async function proveGoing(context: ReconcileContext, { node }: NodeWorld, actions: readonly Action[]): Promise<void> {
+/**
+ * Nothing is taken away, no volume is made a second time, and keys and volumes are not given up, on a cache's word alone.
+ * @throws Conflict
+ */
+async function proveWorld(context: ReconcileContext, { node }: NodeWorld, actions: readonly Action[]): Promise<void> {
   const going = actions.filter((action) => action.do === 'delete');
-  if (going.length === 0) return;
+  const again =
+    node.status?.peerId !== undefined &&
+    actions.some((action) => action.do === 'create' && action.kind === PersistentVolumeClaim);
+  if (going.length === 0 && !again) return;
   await proveSeen(context, ValidatorNode, node);
   if (!going.some(({ kind }) => isForGood(kind))) return;
   const pod = await context.client.find(Pod, context.key);
