@@ -42,12 +42,11 @@ export const flock = (): void => {
     test('holds a certified version in chunks three times over', async () => {
       const shards = await eventually('both shards to be fully replicated', 60, async () => {
         const seen = await cluster.list('ms');
-        return (
-          seen.length === 2 && seen.every((shard) => condition(shard, 'FullyReplicated').status === 'True') && seen
-        );
+        // A version that was certified this moment counts as replicated for a while, though it is on its way still.
+        return seen.length === 2 && seen.every((shard) => shard.status?.availableReplicas === 3) && seen;
       });
       for (const shard of shards) {
-        expect(shard.status.availableReplicas).toBe(3);
+        expect(condition(shard, 'FullyReplicated').status).toBe('True');
         expect(new Set(shard.status.holders.map((holder: { node: string }) => holder.node)).size).toBe(3);
       }
     });
