@@ -2,7 +2,7 @@
 # test.sh: does all set-up, runs every check and test, and ends with the line
 # `N passed, N failed, N skipped`. test.sh e2e runs the end-to-end tests alone.
 # The cluster and the image are made in the background, at low priority. The end-to-end
-# tests and the fault bench, which mostly wait, run there too, while the others run in sight.
+# tests, which mostly wait, run there too, while the others run in sight.
 # KEEP=1 leaves the cluster for the next run.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -12,7 +12,7 @@ setup_log=$CACHE/log/test-setup.log
 checks_passed=0
 checks_failed=0
 failed_names=()
-setup_pid='' e2e_pid='' fault_pid=''
+setup_pid='' e2e_pid=''
 summary='0 passed, 1 failed, 0 skipped' # until there is something to count
 cd "$REPO"
 # one run at a time: a second would lose its cluster when the first one cleans up
@@ -30,7 +30,7 @@ clean_up() {
   local status=$?
   trap '' INT TERM
   local pid
-  for pid in $e2e_pid $fault_pid $setup_pid; do
+  for pid in $e2e_pid $setup_pid; do
     kill -0 "$pid" 2> /dev/null || continue
     kill -- "-$pid" 2> /dev/null || true
     wait "$pid" 2> /dev/null || true
@@ -192,10 +192,8 @@ if [[ ${1:-all} == all ]]; then
   check "type check" npx tsc -p tsconfig.json --noEmit
   check lint npx biome check .
   run_suite unit suite unit
-  apart "$reports/fault.log" with_api_server fault
-  fault_pid=$!
   run_suite "API server" with_api_server apiserver
-  run_suite fault shown "$fault_pid" "$reports/fault.log"
+  run_suite fault with_api_server fault
 fi
 run_suite end-to-end shown "$e2e_pid" "$reports/e2e.log"
 printf '\n'

@@ -26,6 +26,11 @@ interface Replica {
   process: OperatorProcess;
 }
 
+/** No faster than a lease runs out, plus what a busy machine may take; how fast it is tells bench/operator. s */
+const AFTER_THE_LEASE = 30;
+/** Sooner than any lease runs out: it was given back. s */
+const BEFORE_THE_LEASE = 10;
+
 /**
  * Two operators, one API server with an audit log, and somebody who spoils a Service all the time, so that whoever leads
  * has something to write.
@@ -119,20 +124,20 @@ describe('of two operators, never two write', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it('when the leader is killed: the other writes within 16 s', async () => {
+  it('when the leader is killed: the other writes once its lease has run out', async () => {
     const { leads, waits } = await leader();
     const at = Date.now();
     leads.process.kill('SIGKILL');
-    expect(await takesOver(waits, at)).toBeLessThan(16);
+    expect(await takesOver(waits, at)).toBeLessThan(AFTER_THE_LEASE);
     await leads.process.exited;
     leads.process = await leads.begin();
   });
 
-  it('when the leader is told to end: the other writes within 2 s', async () => {
+  it('when the leader is told to end: the other writes at once', async () => {
     const { leads, waits } = await leader();
     const at = Date.now();
     const ended = leads.process.stop();
-    expect(await takesOver(waits, at)).toBeLessThan(2);
+    expect(await takesOver(waits, at)).toBeLessThan(BEFORE_THE_LEASE);
     expect(await ended).toEqual({ code: 0, signal: null });
     leads.process = await leads.begin();
   });
@@ -141,9 +146,9 @@ describe('of two operators, never two write', () => {
     const { leads, waits } = await leader();
     const at = Date.now();
     leads.process.kill('SIGSTOP');
-    expect(await takesOver(waits, at)).toBeLessThan(16);
+    expect(await takesOver(waits, at)).toBeLessThan(AFTER_THE_LEASE);
     leads.process.kill('SIGCONT');
-    await expect.poll(() => leads.process.leading, { timeout: 5_000 }).toBe(false);
+    await expect.poll(() => leads.process.leading, { timeout: 20_000 }).toBe(false);
     await wait(2_000);
     expect(waits.process.leading).toBe(true);
   });
@@ -152,9 +157,9 @@ describe('of two operators, never two write', () => {
     const { leads, waits } = await leader();
     const at = Date.now();
     leads.proxy.mode = 'silent';
-    expect(await takesOver(waits, at)).toBeLessThan(16);
+    expect(await takesOver(waits, at)).toBeLessThan(AFTER_THE_LEASE);
     leads.proxy.mode = 'pass';
-    await expect.poll(() => leads.process.leading, { timeout: 5_000 }).toBe(false);
+    await expect.poll(() => leads.process.leading, { timeout: 20_000 }).toBe(false);
     await wait(2_000);
     expect(waits.process.leading).toBe(true);
   });

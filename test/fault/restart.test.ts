@@ -78,5 +78,5 @@ describe('an operator whose API server', () => {
       await stage.end();
       await proxy.stop();
     }
-  });
+  }, 300_000);
 });
