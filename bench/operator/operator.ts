@@ -13,13 +13,29 @@ const STOP_MS = 20_000;
 const TICKS = 100;
 
 export interface OperatorInit {
-  readonly kubeconfig: string;
+  readonly url: string;
+  /** Folder with token and certificate, as a kubelet mounts it. */
+  readonly account: string;
   /** Its own namespace. */
   readonly system: string;
   readonly namespaces: readonly string[];
   /** For log and profiles. */
   readonly folder: string;
   readonly name: string;
+}
+
+/** What a pod is given: no kubeconfig, but the service account's folder and the API server's address. */
+function environment(url: string, account: string, name: string): NodeJS.ProcessEnv {
+  const { KUBECONFIG: _, ...env } = process.env;
+  const { hostname, port } = new URL(url);
+  return {
+    ...env,
+    NODE_ENV: 'production',
+    POD_NAME: name,
+    KUBERNETES_SERVICE_HOST: hostname,
+    KUBERNETES_SERVICE_PORT: port,
+    SERVICE_ACCOUNT_FOLDER: account,
+  };
 }
 
 /** `murmur operator`, the built one, in a process of its own, as the chart runs it. */
@@ -31,7 +47,7 @@ export class OperatorProcess {
   /** ms on the monotonic clock. */
   readonly startedAt = performance.now();
 
-  constructor({ kubeconfig, system, namespaces, folder, name }: OperatorInit) {
+  constructor({ url, account, system, namespaces, folder, name }: OperatorInit) {
     this.#logFile = join(folder, `${name}.log`);
     const log = openSync(this.#logFile, 'w');
     const profile = process.env.BENCH_PROFILE;
@@ -47,11 +63,10 @@ export class OperatorProcess {
         '--metrics-address=127.0.0.1:0',
         '--health-address=127.0.0.1:0',
         '--image=murmuration:bench',
-        `--kubeconfig=${kubeconfig}`,
       ],
       {
         stdio: ['ignore', log, log],
-        env: { ...process.env, NODE_ENV: 'production', POD_NAME: name, NODE_OPTIONS: process.env.NODE_OPTIONS ?? '' },
+        env: environment(url, account, name),
       },
     );
     closeSync(log);

@@ -35,7 +35,6 @@ export class Stage {
   readonly system: string;
   readonly folder: string;
   readonly #plane: ControlPlane;
-  readonly #kubeconfig: string;
   readonly #token: string;
   readonly #kubelet: ChildProcess;
   readonly #writer: ChildProcess;
@@ -47,14 +46,12 @@ export class Stage {
     readonly api: TestApi;
     readonly system: string;
     readonly folder: string;
-    readonly kubeconfig: string;
     readonly token: string;
   }) {
     this.#plane = init.plane;
     this.api = init.api;
     this.system = init.system;
     this.folder = init.folder;
-    this.#kubeconfig = init.kubeconfig;
     this.#token = init.token;
     this.client = Client.from(configFor(init.plane));
     this.#kubelet = fork(join(import.meta.dirname, 'kubelet.ts'), [init.plane.kubeconfig]);
@@ -75,10 +72,10 @@ export class Stage {
       const system = await api.namespace('system');
       const config = await operatorAccount(api, system, namespaces);
       const folder = await mkdtemp(join(tmpdir(), 'murmuration-bench-'));
-      const kubeconfig = join(folder, 'operator.kubeconfig');
-      await writeFile(kubeconfig, config.exportConfig(), { mode: 0o600 });
       const token = config.getCurrentUser()?.token ?? '';
-      return new Stage({ plane, api, system, folder, kubeconfig, token });
+      await writeFile(join(folder, 'token'), token, { mode: 0o600 });
+      await writeFile(join(folder, 'ca.crt'), plane.ca);
+      return new Stage({ plane, api, system, folder, token });
     } catch (error) {
       await plane.stop();
       throw error;
@@ -88,7 +85,7 @@ export class Stage {
   /** Starts an operator that serves these namespaces; resolves at once. */
   operator(name: string, namespaces: readonly string[]): OperatorProcess {
     const { system, folder } = this;
-    const operator = new OperatorProcess({ kubeconfig: this.#kubeconfig, system, namespaces, folder, name });
+    const operator = new OperatorProcess({ url: this.#plane.url, account: folder, system, namespaces, folder, name });
     this.#operators.add(operator);
     return operator;
   }

@@ -1,4 +1,3 @@
-import type { KubeConfig } from '@kubernetes/client-node';
 import type {
   ApplyOptions,
   CallOptions,
@@ -10,6 +9,7 @@ import type {
   WatchOptions,
   Written,
 } from './calls.ts';
+import type { ClusterConfig } from './cluster-config.ts';
 import { AlreadyExists, Gone, NotFound } from './errors.ts';
 import { type Call, Exchange, type ExchangeInit } from './exchange.ts';
 import { type AnyKind, apiVersionOf, type Kind } from './kinds.ts';
@@ -50,7 +50,7 @@ export class Client {
 
   /** A client for the current context of a kubeconfig (or `loadFromDefault()` / `loadFromCluster()`). */
   static from(
-    config: KubeConfig,
+    config: ClusterConfig,
     init: Omit<ClientInit, 'transport'> & { readonly connections?: number } = {},
   ): Client {
     const clock = init.clock ?? systemClock;

@@ -43,6 +43,7 @@ export type {
   Written,
 } from './calls.ts';
 export { Client, type ClientInit } from './client.ts';
+export { type ClusterConfig, InCluster, SERVICE_ACCOUNT } from './cluster-config.ts';
 export {
   Controller,
   type ControllerOptions,

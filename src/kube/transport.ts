@@ -1,6 +1,6 @@
 import type { RequestOptions } from 'node:https';
-import type { KubeConfig } from '@kubernetes/client-node';
 import { type Dispatcher, Pool, ProxyAgent } from 'undici';
+import type { ClusterConfig } from './cluster-config.ts';
 import type { Clock } from './time.ts';
 
 /** One HTTP request, without any knowledge of Kubernetes. */
@@ -38,7 +38,7 @@ export interface Transport {
 }
 
 export interface HttpTransportInit {
-  readonly config: KubeConfig;
+  readonly config: ClusterConfig;
   readonly clock: Clock;
   /** Connections for short requests; more requests wait their turn. Default 32. */
   readonly connections?: number | undefined;
@@ -55,7 +55,7 @@ interface Credentials {
 }
 
 /**
- * undici over KubeConfig. KubeConfig says who we are and whom we trust (in-cluster token, exec, OIDC, client
+ * undici over a ClusterConfig, which says who we are and whom we trust (in-cluster token, exec, OIDC, client
  * certificates); the connections are ours and shared by everything that speaks to this cluster. HTTP/1.1: a watch has a
  * connection of its own, so that one stuck stream stalls nothing else.
  */

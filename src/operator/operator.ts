@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import type { KubeConfig } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
 import { FIELD_MANAGER } from '../api/index.ts';
 import {
   type Caches,
   Client,
   type Clock,
+  type ClusterConfig,
   type Health,
   Manager,
   type ManagerInit,
@@ -35,7 +35,7 @@ import { keysOf } from './watched.ts';
 
 /** How the operator is set: what `murmur operator` takes from its arguments. */
 export interface OperatorOptions {
-  readonly kubeConfig: KubeConfig;
+  readonly kubeConfig: ClusterConfig;
   /** The operator's own: its lease and the authority key are here. */
   readonly namespace: string;
   readonly podName: string;

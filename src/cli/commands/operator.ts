@@ -1,4 +1,4 @@
-import { loadKubeConfig } from '../cluster/config.ts';
+import type { ClusterConfig } from '../../kube/index.ts';
 import { misused } from '../errors.ts';
 import type { ClusterFlags } from '../flags.ts';
 import type { Io } from '../io.ts';
@@ -25,7 +25,7 @@ export async function operator(flags: OperatorFlags, io: Io): Promise<void> {
   }
   const { leaderElect, metricsAddress, healthAddress, image, watchNamespaces } = flags;
   const log = podLogger('operator', flags.debug, io);
-  const kubeConfig = loadKubeConfig(flags, io);
+  const kubeConfig = await clusterOf(flags, io);
   const { startOperator } = await import('../../operator/index.ts');
   const running = await startOperator({
     kubeConfig,
@@ -40,4 +40,13 @@ export async function operator(flags: OperatorFlags, io: Io): Promise<void> {
     signal: io.signal,
   });
   await running.stopped;
+}
+
+/** In its pod the operator needs nothing but what is mounted there; a kubeconfig takes a library that costs 60 MB. */
+async function clusterOf(flags: ClusterFlags, io: Io): Promise<ClusterConfig> {
+  const { InCluster } = await import('../../kube/index.ts');
+  const isNamed = flags.kubeconfig !== undefined || flags.context !== undefined || (io.env.KUBECONFIG ?? '') !== '';
+  const folder = io.env.SERVICE_ACCOUNT_FOLDER;
+  if (!isNamed && InCluster.has(folder)) return new InCluster(io.env, folder);
+  return (await import('../cluster/config.ts')).loadKubeConfig(flags, io);
 }
