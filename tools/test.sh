@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # test.sh: does all set-up, runs every check and test, and ends with the line
 # `N passed, N failed, N skipped`. test.sh e2e runs the end-to-end tests alone.
-# The cluster and the image are made in the background, at low priority. The end-to-end
-# tests, which mostly wait, run there too, while the others run in sight.
+# The cluster and the image are made in the background, at low priority, while the unit
+# tests run; the end-to-end tests run there too, beside those that need an API server.
 # KEEP=1 leaves the cluster for the next run.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -186,12 +186,15 @@ setup_pid=$!
 bin=$("$TOOLS/node.sh")
 export PATH=$bin:$PATH
 "$TOOLS/deps.sh"
-apart "$reports/e2e.log" end_to_end_tests
-e2e_pid=$!
 if [[ ${1:-all} == all ]]; then
   check "type check" npx tsc -p tsconfig.json --noEmit
   check lint npx biome check .
+  # alone: fleets in it learn in real time, and starve beside others
   run_suite unit suite unit
+fi
+apart "$reports/e2e.log" end_to_end_tests
+e2e_pid=$!
+if [[ ${1:-all} == all ]]; then
   run_suite "API server" with_api_server apiserver
   run_suite fault with_api_server fault
 fi

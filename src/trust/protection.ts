@@ -112,10 +112,14 @@ export class ProtectionStore {
   ): Promise<ProtectionStore> {
     const store = new ProtectionStore(dir, publicKey, options.fs ?? realDisk);
     await store.#fs.mkdir(dir, { recursive: true });
-    await store.#load();
+    const { newest } = await store.#load();
+    store.#seq = newest;
     await store.#append(store.#signed);
     // From here on every earlier owner finds our state and stops. What it recorded while we read is read now.
-    if (await store.#load()) await store.#append(store.#signed);
+    const { taught } = await store.#load();
+    // A newer state is a later owner's, even when it is not written out yet: to count on from it would be to share it.
+    await store.#assertOwned();
+    if (taught) await store.#append(store.#signed);
     await store.#sweep();
     return store;
   }
@@ -196,28 +200,31 @@ export class ProtectionStore {
     return new ProtectionTakenError(this.#dir);
   }
 
-  /** Take in every state on disk: the latest vote of each model in any of them. Returns whether that taught us anything. */
-  async #load(): Promise<boolean> {
-    let changed = false;
-    let newest = true;
-    for (const seq of (await this.#sequenceNumbers()).reverse()) {
-      this.#seq = Math.max(this.#seq, seq);
+  /**
+   * Take in every state on disk: the latest vote of each model in any of them. Returns the newest number that there is, and
+   * whether we learned anything.
+   */
+  async #load(): Promise<{ readonly newest: number; readonly taught: boolean }> {
+    let taught = false;
+    let isNewest = true;
+    const numbers = await this.#sequenceNumbers();
+    for (const seq of numbers.toReversed()) {
       const path = this.#path(seq);
       const state = readState(Buffer.from(await this.#fs.readFile(path)).toString('utf8'));
       if (state === 'torn') continue;
-      if (typeof state === 'string' && !newest) continue; // an old state is damaged, but newer ones repeat what it said
+      if (typeof state === 'string' && !isNewest) continue; // an old state is damaged, but newer ones repeat what it said
       if (typeof state === 'string') throw new ProtectionCorruptError(path, state);
-      newest = false;
+      isNewest = false;
       if (state.publicKey !== this.#publicKey)
         throw new ProtectionCorruptError(path, `it belongs to the key ${state.publicKey}, not to ${this.#publicKey}`);
       for (const intent of state.signed) {
         const known = this.#signed.get(modelKey(intent));
         if (known !== undefined && known.age >= intent.age) continue;
         this.#signed.set(modelKey(intent), intent);
-        changed = true;
+        taught = true;
       }
     }
-    return changed;
+    return { newest: numbers.at(-1) ?? 0, taught };
   }
 
   async #sequenceNumbers(): Promise<number[]> {

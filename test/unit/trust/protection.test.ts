@@ -248,35 +248,35 @@ describe('slashing protection', () => {
   });
 
   it('never signs two different votes when two signers share a store, in whatever order they run', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.scheduler(),
-        fc.array(fc.tuple(fc.nat(2), fc.integer({ min: 1, max: 2 })), { minLength: 1, maxLength: 4 }),
-        async (scheduler, plan) => {
-          const disk = new CrashingDisk(seeded(1), (what) => scheduler.schedule(Promise.resolve(), what));
-          const released: string[] = [];
-          const life = async (version: number): Promise<void> => {
-            try {
-              const store = await ProtectionStore.open('dir', publicKey, { fs: disk });
-              for (const [skip, step] of plan) {
-                const wish = intent(1 + skip + step, version);
-                await store.protect(wish, sign(wish)).then(
-                  (signature) => released.push(signature),
-                  (error: unknown) => {
-                    if (!(error instanceof DoubleVoteError)) throw error;
-                  },
-                );
-              }
-            } catch (error) {
-              expect(error).toBeInstanceOf(ProtectionTakenError);
+    const property = fc.asyncProperty(
+      fc.scheduler(),
+      fc.array(fc.tuple(fc.nat(2), fc.integer({ min: 1, max: 2 })), { minLength: 1, maxLength: 4 }),
+      async (scheduler, plan) => {
+        const disk = new CrashingDisk(seeded(1), (what) => scheduler.schedule(Promise.resolve(), what));
+        const released: string[] = [];
+        const life = async (version: number): Promise<void> => {
+          try {
+            const store = await ProtectionStore.open('dir', publicKey, { fs: disk });
+            for (const [skip, step] of plan) {
+              const wish = intent(1 + skip + step, version);
+              await store.protect(wish, sign(wish)).then(
+                (signature) => released.push(signature),
+                (error: unknown) => {
+                  if (!(error instanceof DoubleVoteError)) throw error;
+                },
+              );
             }
-          };
-          const lives = [life(1), life(2), life(3)];
-          await scheduler.waitFor(Promise.all(lives));
-          expectNoDoubleVote(released);
-        },
-      ),
-      { numRuns: 300 },
+          } catch (error) {
+            expect(error).toBeInstanceOf(ProtectionTakenError);
+          }
+        };
+        const lives = [life(1), life(2), life(3)];
+        await scheduler.waitFor(Promise.all(lives));
+        expectNoDoubleVote(released);
+      },
     );
+    // In the first, a signer once counted on from a state that another one was still writing.
+    await fc.assert(property, { numRuns: 150, seed: -1466775749 });
+    await fc.assert(property, { numRuns: 300 });
   });
 });
