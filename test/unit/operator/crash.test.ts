@@ -110,7 +110,7 @@ describe('an operator whose passes are cut, doubled, late and killed', () => {
           }
           expect(story.problems(undisturbed)).toEqual([]);
         }),
-        { numRuns: 60 },
+        { numRuns: 40 },
       );
     },
     LIMIT_MS,
