@@ -31,6 +31,9 @@ export default defineConfig({
         },
       },
       {
+        test: { name: 'fault-long', include: ['test/fault/**/*.long.ts'], testTimeout: 300_000, hookTimeout: 240_000 },
+      },
+      {
         test: {
           name: 'e2e',
           include: ['test/e2e/all.test.ts'],
