@@ -28,6 +28,7 @@ export default defineConfig({
           globalSetup: ['test/apiserver/setup.ts'],
           testTimeout: 240_000,
           hookTimeout: 240_000,
+          fileParallelism: false,
         },
       },
       {
