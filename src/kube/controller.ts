@@ -71,8 +71,17 @@ export interface ControllerOptions<T extends KubeObject> extends WatchDeclaratio
   readonly concurrency?: number | undefined;
   /** Time limit of one reconcile. ms, default 60 000. */
   readonly timeoutMs?: number | undefined;
-  /** Which updates of the kind itself wake it. `spec` (default): all but those of the status alone. */
-  readonly on?: 'spec' | 'any' | undefined;
+  /** Which updates of the kind itself wake it. Default `spec`. */
+  readonly on?: Wakes<T> | undefined;
+}
+
+/** Which updates of an object wake somebody: `spec`, all but those of the status alone; `any`; or those that change what the function reads. */
+export type Wakes<T extends KubeObject> = 'spec' | 'any' | ((object: Existing<T>) => unknown);
+
+/** Another kind that a controller follows. */
+export interface FollowOptions<T extends KubeObject> extends WatchDeclaration<T> {
+  /** Default `any`. */
+  readonly on?: Wakes<T> | undefined;
 }
 
 type Enqueue = (key: ObjectKey, options?: AddOptions) => void;
@@ -118,18 +127,17 @@ export class Controller<T extends KubeObject = KubeObject> {
     this.selector = declaration.selector;
     this.#kinds = [kind];
     this.#triggers.push(
-      trigger(kind, declaration, (change, enqueue) => {
-        if (change.type === 'updated' && on === 'spec' && sameButStatus(change.previous, change.object)) return;
+      trigger(kind, { ...declaration, on }, (change, enqueue) => {
         enqueue(keyOf(change.object), priorityOf(change));
       }),
     );
   }
 
   /** Objects of `kind` whose controller owner is one of ours: their changes wake the owner. */
-  owns<C extends KubeObject>(kind: Kind<C>, declaration: WatchDeclaration<C> = {}): this {
+  owns<C extends KubeObject>(kind: Kind<C>, options: FollowOptions<C> = {}): this {
     this.#kinds.push(kind);
     this.#triggers.push(
-      trigger(kind, declaration, (change, enqueue) => {
+      trigger(kind, options, (change, enqueue) => {
         const owners = new Set([this.#ownerOf(change.object)]);
         if (change.type === 'updated') owners.add(this.#ownerOf(change.previous));
         for (const name of owners) {
@@ -146,11 +154,11 @@ export class Controller<T extends KubeObject = KubeObject> {
   watches<O extends KubeObject>(
     kind: Kind<O>,
     keys: (object: Existing<O>, stores: Stores) => Iterable<ObjectKey>,
-    declaration: WatchDeclaration<O> = {},
+    options: FollowOptions<O> = {},
   ): this {
     this.#kinds.push(kind);
     this.#triggers.push(
-      trigger(kind, declaration, (change, enqueue, caches) => {
+      trigger(kind, options, (change, enqueue, caches) => {
         for (const key of keys(change.object, caches)) enqueue(key, priorityOf(change));
         if (change.type === 'updated')
           for (const key of keys(change.previous, caches)) enqueue(key, priorityOf(change));
@@ -213,7 +221,7 @@ export class Controller<T extends KubeObject = KubeObject> {
 
 function trigger<O extends KubeObject>(
   kind: Kind<O>,
-  declaration: WatchDeclaration<O>,
+  { on = 'any', ...declaration }: FollowOptions<O>,
   onChange: (change: Change<O>, enqueue: Enqueue, caches: Caches) => void,
 ): Trigger {
   return {
@@ -221,6 +229,7 @@ function trigger<O extends KubeObject>(
     subscribe: (caches, enqueue, log) =>
       caches.of(kind, declaration.selector).subscribe((change) => {
         try {
+          if (change.type === 'updated' && !wakes(on, change.previous, change.object)) return;
           onChange(change, enqueue, caches);
         } catch (err) {
           // A mapping that throws must not take the watch down with it.
@@ -235,6 +244,11 @@ function trigger<O extends KubeObject>(
 
 function priorityOf(change: Change<KubeObject>): AddOptions {
   return { priority: change.type === 'added' && change.initial ? 'low' : 'high' };
+}
+
+function wakes<T extends KubeObject>(on: Wakes<T>, previous: Existing<T>, next: Existing<T>): boolean {
+  if (on === 'any') return true;
+  return on === 'spec' ? !sameButStatus(previous, next) : !deepEqual(on(previous), on(next));
 }
 
 /** Whether nothing changed that a person or another controller says: all but status and bookkeeping. */

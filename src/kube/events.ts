@@ -113,15 +113,20 @@ export class EventSeriesRecorder implements EventRecorder {
     this.#schedule(series);
   }
 
-  /** Writes what is outstanding, then takes no more. */
-  async stop(): Promise<void> {
+  /** Takes no more and writes what is outstanding, as far as that goes in the time: others may wait for the lead. @param withinMs default 1 s */
+  async stop(withinMs = 1_000): Promise<void> {
     this.#stopped = true;
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
     for (const series of this.#series.values()) {
       if (series.written < series.count && !this.#queue.includes(series)) this.#enqueue(series);
     }
+    const cancel = this.#init.clock.after(withinMs, () => {
+      if (this.#queue.length > 0) this.#init.log.warn({ events: this.#queue.length }, 'events left unwritten');
+      this.#queue.length = 0;
+    });
     await this.#writing;
+    cancel();
   }
 
   #schedule(series: Series): void {

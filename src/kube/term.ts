@@ -42,14 +42,17 @@ export class Term<T extends KubeObject> {
     this.queue = new WorkQueue({ clock: init.clock, random: init.random, meter: init.meter?.queue });
   }
 
-  /** Looks at every object once, with low priority, and from now on at what changes. */
+  /**
+   * Looks at every object once, and from now on at what changes. What somebody waits for goes first: while nobody led, nobody
+   * answered.
+   */
   start(): void {
     const { caches } = this.#init;
     const controller = this.#controller;
     const enqueue = (key: { namespace: string; name: string }, options = {}) => this.queue.add(keyText(key), options);
     this.#unsubscribe = controller.triggers.map((trigger) => trigger.subscribe(caches, enqueue, this.#log));
     for (const object of caches.of(controller.kind, controller.selector).list()) {
-      this.queue.add(keyText(keyOf(object)), { priority: 'low' });
+      this.queue.add(keyText(keyOf(object)), { priority: isAnswered(object) ? 'low' : 'high' });
     }
     this.#workers = Array.from({ length: controller.concurrency }, () => this.#work());
   }
@@ -144,4 +147,11 @@ export class Term<T extends KubeObject> {
       },
     };
   }
+}
+
+/** Whether nobody waits: no deletion is under way, and the status is about the present spec, by the convention of `observedGeneration`. */
+function isAnswered({ metadata, status }: KubeObject & { readonly status?: unknown }): boolean {
+  if (metadata.deletionTimestamp !== undefined) return false;
+  const { observedGeneration } = (status ?? {}) as { readonly observedGeneration?: unknown };
+  return metadata.generation === undefined || metadata.generation === observedGeneration;
 }

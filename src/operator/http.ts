@@ -5,6 +5,8 @@ import type { Health } from '../kube/index.ts';
 /** What the servers show. */
 export interface HttpParts {
   readonly registry: Registry;
+  /** Brings the metrics up to date, before each answer. */
+  readonly refresh: () => void;
   readonly healthz: () => Health;
   readonly readyz: () => Health;
 }
@@ -29,9 +31,10 @@ export interface Http {
  */
 export async function serveHttp(parts: HttpParts, addresses: Addresses): Promise<Http> {
   const metrics = server();
-  metrics.get('/metrics', async (_, reply) =>
-    reply.type(parts.registry.contentType).send(await parts.registry.metrics()),
-  );
+  metrics.get('/metrics', async (_, reply) => {
+    parts.refresh();
+    return reply.type(parts.registry.contentType).send(await parts.registry.metrics());
+  });
   const health = server();
   for (const [path, check] of [
     ['/healthz', parts.healthz],

@@ -1,10 +1,9 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { ModelShardStatus, ModelStatus, ValidatorFleetStatus, ValidatorNodeStatus } from '../api/index.ts';
-import type { Model, ModelShard, ValidatorFleet } from './kinds.ts';
+import type { Model, ModelShard, ValidatorFleet, ValidatorNode } from './kinds.ts';
 import type { ModelWorld } from './model/status.ts';
 import { convergence } from './model/status.ts';
-import { isFresh, modelReport } from './network/heard.ts';
-import type { NodeWorld } from './node/world.ts';
+import { type Heard, isFresh, modelReport } from './network/heard.ts';
 
 /** Every metric of the operator, besides those of the controller runtime. Names: `murmuration_<noun>_<unit>`. */
 export type OperatorMetrics = ReturnType<typeof operatorMetrics>;
@@ -99,18 +98,22 @@ export function operatorMetrics(registry: Registry = new Registry()) {
   return {
     registry,
     /** One validator, after each look at it. */
-    observeNode({ node, heard }: NodeWorld, status: ValidatorNodeStatus): void {
-      const { namespace = '', name, deletionTimestamp } = node.metadata;
-      const labels = { namespace, network: node.spec.network, validator: name };
+    observeNode({ metadata, spec }: ValidatorNode, status: ValidatorNodeStatus): void {
+      const { namespace = '', name, deletionTimestamp } = metadata;
+      const labels = { namespace, network: spec.network, validator: name };
       if (deletionTimestamp !== undefined) {
-        this.forgetNode(namespace, node.spec.network, name);
+        this.forgetNode(namespace, spec.network, name);
         return;
       }
       ready.set(labels, isTrue(status.conditions, 'Ready'));
-      set(peers, labels, status.peers);
       set(chunks, { ...labels, state: 'assigned' }, status.chunks?.assigned);
       set(chunks, { ...labels, state: 'held' }, status.chunks?.held);
-      if (heard === undefined) return;
+    },
+    /** What was last heard of a validator, when somebody asks for the metrics. @param now unix ms */
+    observeHeard({ metadata, spec }: ValidatorNode, heard: Heard, now: number): void {
+      if (metadata.deletionTimestamp !== undefined) return;
+      const labels = { namespace: metadata.namespace ?? '', network: spec.network, validator: metadata.name };
+      peers.set(labels, isFresh(heard, now) ? heard.report.peers : 0);
       reportAge.set(labels, heard.at / 1000);
       disk.set({ ...labels, state: 'used' }, heard.report.disk.usedBytes);
       disk.set({ ...labels, state: 'free' }, heard.report.disk.freeBytes);

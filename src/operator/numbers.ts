@@ -1,3 +1,12 @@
+/** Measured numbers are written this often at most. ms */
+const NUMBERS_EVERY_MS = 5_000;
+/** In a large fleet less often, so that all of them together stay within 17 writes a second. ms */
+const NUMBERS_SHARE_MS = 60;
+
+/** How often the measured numbers of one of so many objects are worth a look and a write. ms */
+export const numbersEveryMs = (count: number, leastMs: number = NUMBERS_EVERY_MS): number =>
+  Math.max(leastMs, count * NUMBERS_SHARE_MS);
+
 /**
  * A measured number as statuses hold it: text with three significant digits and no exponent ("0.957", "1.24", "12000").
  * Below 0.00005 it is "0". Undefined for what was not measured.

@@ -148,7 +148,7 @@ export async function startOperator(options: OperatorOptions): Promise<RunningOp
     return { ok: all.length === 0, problems: all };
   };
   const http = await serveHttp(
-    { registry: metrics.registry, healthz: () => manager.healthz(), readyz },
+    { registry: metrics.registry, refresh: () => tellHeard(manager, parts), healthz: () => manager.healthz(), readyz },
     { metrics: options.metricsAddress, health: options.healthAddress },
   );
   let stopping: Promise<void> | undefined;
@@ -216,13 +216,23 @@ async function keepAuthority(
   }
 }
 
-/** Only the leader speaks: at the end of its term it leaves every overlay. */
+/** Only the leader speaks: at the end of its term it leaves every overlay. The next one need not wait until all goodbyes are said. */
 async function leaveAtEnd({ overlays, charters }: Parts, term: AbortSignal): Promise<void> {
   if (!term.aborted) {
     await new Promise<void>((resolve) => term.addEventListener('abort', () => resolve(), { once: true }));
   }
   charters.forgetAll();
-  await overlays.leaveAll();
+  void overlays.leaveAll();
+}
+
+/** Only the leader hears validators. */
+function tellHeard(manager: Manager, { view, metrics, now }: Parts): void {
+  if (!manager.leading) return;
+  for (const node of manager.caches.of(ValidatorNode).list()) {
+    const { namespace = '', name } = node.metadata;
+    const heard = view.heard(`${namespace}/${node.spec.network}`, name);
+    if (heard !== undefined) metrics.observeHeard(node, heard, now());
+  }
 }
 
 /** The key goes into every pod and signs every charter: all of them are looked at again. */

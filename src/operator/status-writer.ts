@@ -1,10 +1,6 @@
 import type { Condition } from '../api/index.ts';
 import { deepEqual, type EventNote, type Existing, type KubeObject, type ReconcileContext } from '../kube/index.ts';
-
-/** Mere numbers are written this often at most. ms */
-export const NUMBERS_EVERY_MS = 5_000;
-/** In a large fleet they are written less often, so that all of them together stay within 40 writes a second. ms */
-const NUMBERS_SHARE_MS = 25;
+import { numbersEveryMs } from './numbers.ts';
 
 /** A status as every kind of ours has it. */
 export interface Status {
@@ -17,7 +13,7 @@ export type Decision = { readonly write: false; readonly afterMs?: number } | { 
 
 /**
  * A change that tells something (a condition, a generation, a count of things) is written at once; measured numbers that
- * move all the time only every {@link NUMBERS_EVERY_MS}.
+ * move all the time only now and then.
  * @param loud what of the status is worth a write at once
  * @param since ms since the last write; undefined where there was none
  * @param everyMs numbers are written this often
@@ -27,7 +23,7 @@ export function decide<S extends Status>(
   next: S,
   loud: (status: S) => unknown,
   since: number | undefined,
-  everyMs: number = NUMBERS_EVERY_MS,
+  everyMs: number = numbersEveryMs(1),
 ): Decision {
   if (before !== undefined && deepEqual(plain(before), plain(next))) return { write: false };
   if (before === undefined || !deepEqual(plain(told(before, loud)), plain(told(next, loud)))) return { write: true };
@@ -74,8 +70,8 @@ export class StatusWriter<T extends KubeObject & { readonly status?: S | undefin
   async write(context: ReconcileContext, object: Existing<T>, next: S, now: number): Promise<number | undefined> {
     const { uid } = object.metadata;
     const last = this.#written.get(uid);
-    const every = Math.max(NUMBERS_EVERY_MS, this.#written.size * NUMBERS_SHARE_MS);
-    const decision = decide(object.status, next, this.#loud, last === undefined ? undefined : now - last, every);
+    const since = last === undefined ? undefined : now - last;
+    const decision = decide(object.status, next, this.#loud, since, numbersEveryMs(this.#written.size));
     if (!decision.write) return decision.afterMs;
     await context.setStatus(object, next);
     this.#remember(uid, now);

@@ -15,6 +15,7 @@ import {
 import { Model, ModelShard, type StakeKeyReservation, type ValidatorFleet, ValidatorNode } from './kinds.ts';
 import { managed } from './labels.ts';
 import { charterLabels } from './network/record.ts';
+import { isPodReady } from './node/pod-state.ts';
 import {
   slimFleet,
   slimMachine,
@@ -62,6 +63,21 @@ export const watched = {
   volumes: { trim: slimVolume } satisfies WatchDeclaration<PersistentVolumeClaim>,
   charters: { selector: { labels: charterLabels } } satisfies WatchDeclaration<ConfigMap>,
   machines: { trim: slimMachine } satisfies WatchDeclaration<Node>,
+};
+
+/** Measured numbers of a validator, which move all the time and on which no other kind depends. */
+const NUMBERS: ReadonlySet<string> = new Set(['peers', 'updates', 'models', 'reputation', 'chunks']);
+
+/** What of objects other kinds' controllers act on: changes of the rest need not wake them. */
+export const told = {
+  node: ({ metadata: { resourceVersion: _, ...metadata }, spec, status }: ValidatorNode) => {
+    return [metadata, spec, Object.entries(status ?? {}).filter(([field]) => !NUMBERS.has(field))];
+  },
+  member: ({ metadata: { deletionTimestamp }, spec: { network, stake }, status }: ValidatorNode) => {
+    return [deletionTimestamp, network, stake.amount, status?.peerId, status?.stake];
+  },
+  address: (pod: Pod) => [pod.metadata.deletionTimestamp, pod.status?.podIP, pod.status?.phase, isPodReady(pod)],
+  version: ({ metadata, spec, status }: Model) => [metadata.deletionTimestamp, spec, status?.version],
 };
 
 const networkIndex = (namespace: string | undefined, network: string): string => `${namespace ?? ''}/${network}`;

@@ -4,8 +4,8 @@ import type { Logger } from 'pino';
 import { plain } from '../codec/index.ts';
 import type { Member } from './charter.ts';
 import { maxGossipBytes } from './limits.ts';
-import { decodeReport } from './messages.ts';
-import type { Interaction, Topic } from './types.ts';
+import { decodeReport, type Report } from './messages.ts';
+import type { Interaction, Spoken, Topic } from './types.ts';
 import { wordsOf } from './words.ts';
 
 export const topics: readonly Topic[] = ['reports', 'maps', 'votes'];
@@ -24,7 +24,7 @@ export interface GossipInit {
   readonly log: Logger;
 }
 
-type Listener = (bytes: Uint8Array, from: string) => void;
+type Listener = (said: Spoken[Topic], from: string) => void;
 
 /**
  * Signed gossip among members. A message is passed on only when its signer is a member that may speak, it is under
@@ -33,6 +33,8 @@ type Listener = (bytes: Uint8Array, from: string) => void;
 export class Gossip {
   readonly #init: GossipInit;
   readonly #listeners = new Map<Topic, Set<Listener>>(topics.map((t) => [t, new Set()]));
+  /** Reports between being judged and being told: decoded once. */
+  readonly #decoded = new WeakMap<Message, Report>();
   #pubsub: GossipSub | undefined;
 
   constructor(init: GossipInit) {
@@ -49,7 +51,7 @@ export class Gossip {
     pubsub.addEventListener('message', ({ detail }) => {
       const topic = byName.get(detail.topic);
       if (topic !== undefined && detail.type === 'signed')
-        this.#tell(topic, plain(detail.data), detail.from.toString());
+        this.#tell(topic, this.#decoded.get(detail) ?? plain(detail.data), detail.from.toString());
     });
   }
 
@@ -72,9 +74,9 @@ export class Gossip {
     await this.#pubsub.publish(topicName(this.#init.network, topic), bytes);
   }
 
-  subscribe(topic: Topic, f: Listener): () => void {
-    this.#listeners.get(topic)?.add(f);
-    return () => this.#listeners.get(topic)?.delete(f);
+  subscribe<T extends Topic>(topic: T, f: (said: Spoken[T], from: string) => void): () => void {
+    this.#listeners.get(topic)?.add(f as Listener);
+    return () => this.#listeners.get(topic)?.delete(f as Listener);
   }
 
   #judge(topic: Topic, relay: PeerId, message: Message): TopicValidatorResult {
@@ -90,7 +92,7 @@ export class Gossip {
     }
     if (topic === 'reports') {
       try {
-        decodeReport(message.data);
+        this.#decoded.set(message, decodeReport(message.data));
       } catch (error) {
         log.debug({ peer: from, relay: relay.toString(), reason: wordsOf(error) }, 'malformed report dropped');
         onInteraction(from, 'malformed');
@@ -100,10 +102,10 @@ export class Gossip {
     return TopicValidatorResult.Accept;
   }
 
-  #tell(topic: Topic, bytes: Uint8Array, from: string): void {
+  #tell(topic: Topic, said: Spoken[Topic], from: string): void {
     for (const f of this.#listeners.get(topic) ?? []) {
       try {
-        f(bytes, from);
+        f(said, from);
       } catch (error) {
         this.#init.log.error({ topic, peer: from, reason: wordsOf(error) }, 'a listener of a topic failed');
       }

@@ -23,6 +23,7 @@ import type {
   OverlayInit,
   RequestHandler,
   RequestOptions,
+  Spoken,
   Topic,
 } from './types.ts';
 import { wordsOf } from './words.ts';
@@ -209,7 +210,7 @@ class Peer implements Overlay {
     await this.#gossip.publish(topic, bytes);
   }
 
-  subscribe(topic: Topic, f: (bytes: Uint8Array, from: string) => void): () => void {
+  subscribe<T extends Topic>(topic: T, f: (said: Spoken[T], from: string) => void): () => void {
     return this.#gossip.subscribe(topic, f);
   }
 

@@ -2,10 +2,18 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Charter } from './charter.ts';
 import type { CharterStore } from './charter-store.ts';
+import type { Report } from './messages.ts';
 import type { SignedCharter } from './signed-charter.ts';
 
 /** What is gossiped: validators' reports, buffer-map deltas, votes. */
-export type Topic = 'reports' | 'maps' | 'votes';
+export type Topic = keyof Spoken;
+
+/** In what form each topic is heard: reports decoded and checked, the rest as it came. */
+export interface Spoken {
+  readonly reports: Report;
+  readonly maps: Uint8Array;
+  readonly votes: Uint8Array;
+}
 
 /** How a peer behaved in one exchange; feeds the interactions part of its reputation. */
 export type Interaction = 'ok' | 'malformed' | 'timeout' | 'refused' | 'oversize';
@@ -70,7 +78,7 @@ export interface Overlay {
   /** @throws when the bytes are 16 KiB or more. With nobody there to hear it, it is not an error. */
   publish(topic: Topic, bytes: Uint8Array): Promise<void>;
   /** `from` is the verified signer, a current member. Own messages are not heard. */
-  subscribe(topic: Topic, f: (bytes: Uint8Array, from: string) => void): () => void;
+  subscribe<T extends Topic>(topic: T, f: (said: Spoken[T], from: string) => void): () => void;
   /** Serves a protocol, `/murmuration/<name>/1.0.0`, to members. */
   handle(protocol: string, options: HandleOptions, f: RequestHandler): void;
   /** Asks a member, dialing it where needed. @throws RequestError */

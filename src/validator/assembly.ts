@@ -1,6 +1,5 @@
 import { ChallengeResponder, ChunkFetcher, ChunkServer, Holdings } from '../chunks/index.ts';
-import { MalformedError } from '../codec/index.ts';
-import { createOverlay, decodeReport } from '../overlay/index.ts';
+import { createOverlay } from '../overlay/index.ts';
 import { SignerClient } from '../trust/index.ts';
 import { backendOf } from './backend-choice.ts';
 import { createHttp } from './http.ts';
@@ -164,14 +163,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
     const isMember = all.some(({ peerId }) => peerId === overlay.peerId);
     void tasks.follow(isMember ? charter.models : [], slotOf(all, overlay.peerId));
   });
-  overlay.subscribe('reports', (bytes, from) => {
-    try {
-      neighbours.hear(from, decodeReport(bytes));
-    } catch (error) {
-      if (!(error instanceof MalformedError)) throw error;
-      reputation.interaction(from, 'malformed');
-    }
-  });
+  overlay.subscribe('reports', (report, from) => neighbours.hear(from, report));
   const http = createHttp({
     metrics: metrics.registry,
     refresh: () => refreshMetrics(metrics, reportParts, replicas, others()),

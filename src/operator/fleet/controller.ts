@@ -16,7 +16,7 @@ import { type Parts, paced } from '../parts.ts';
 import { perform } from '../perform.ts';
 import { proveSeen } from '../seen.ts';
 import { StatusWriter, transitions } from '../status-writer.ts';
-import { keysOf, look, watched } from '../watched.ts';
+import { keysOf, look, told, watched } from '../watched.ts';
 import { type FleetWorld, planFleet } from './plan.ts';
 import { fleetStatus } from './status.ts';
 
@@ -37,7 +37,7 @@ export function fleetController(parts: Parts): Controller<ValidatorFleet> {
     (_, before, next) => transitions(['Ready', 'Converged'], before?.conditions, next.conditions),
   );
   return new Controller(ValidatorFleet, watched.fleets)
-    .owns(ValidatorNode, watched.nodes)
+    .owns(ValidatorNode, { ...watched.nodes, on: told.node })
     .watches(
       Pod,
       ({ metadata }) => {
@@ -55,7 +55,7 @@ export function fleetController(parts: Parts): Controller<ValidatorFleet> {
             .list(metadata.namespace)
             .filter((fleet) => fleet.spec.template.spec.network === spec.network),
         ),
-      watched.models,
+      { ...watched.models, on: 'spec' },
     )
     .reads(Namespace)
     .run(paced(PACE_MS, parts.now, (context) => reconcileFleet(context, parts, writer)));

@@ -35,7 +35,7 @@ export function modelController(parts: Parts): Controller<Model> {
     .watches(
       ValidatorNode,
       ({ metadata, spec }, stores) => keysOf(look.modelsOf(stores, metadata.namespace ?? '', spec.network)),
-      watched.nodes,
+      { ...watched.nodes, on: 'spec' },
     )
     .reads(Namespace)
     .on(parts.view.models)

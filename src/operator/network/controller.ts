@@ -16,7 +16,7 @@ import type { Authority } from '../authority/keeper.ts';
 import { Model, ModelShard, ValidatorNode } from '../kinds.ts';
 import { names } from '../labels.ts';
 import { type Parts, paced } from '../parts.ts';
-import { look, watched } from '../watched.ts';
+import { look, told, watched } from '../watched.ts';
 import { DIAL_MS } from './overlays.ts';
 import { dialable, type NetworkWorld, planCharter } from './plan.ts';
 import { buildRecord, type CharterRecord, readRecord } from './record.ts';
@@ -36,8 +36,8 @@ const networkOf = ({ name }: ObjectKey): string => name.replace(/-charter$/, '')
 /** One network: its charter (recorded before it is spoken), and the operator's place in its overlay. */
 export function networkController(parts: Parts): Controller<ConfigMap> {
   return new Controller(ConfigMap, { ...watched.charters, name: 'network', on: 'any' })
-    .watches(ValidatorNode, ({ metadata, spec }) => [charterKey(metadata.namespace, spec.network)], watched.nodes)
-    .watches(Model, ({ metadata, spec }) => [charterKey(metadata.namespace, spec.network)], watched.models)
+    .watches(ValidatorNode, networkOfSpec, { ...watched.nodes, on: told.member })
+    .watches(Model, networkOfSpec, { ...watched.models, on: 'spec' })
     .watches(
       ModelShard,
       ({ metadata, spec }, stores) => {
@@ -46,11 +46,15 @@ export function networkController(parts: Parts): Controller<ConfigMap> {
       },
       watched.shards,
     )
-    .watches(Pod, networkOfPod, watched.pods)
+    .watches(Pod, networkOfPod, { ...watched.pods, on: told.address })
     .reads(Namespace)
     .on(parts.view.networks)
     .run(paced(PACE_MS, parts.now, (context) => reconcileNetwork(context, parts)));
 }
+
+const networkOfSpec = ({ metadata, spec }: ValidatorNode | Model): readonly ObjectKey[] => [
+  charterKey(metadata.namespace, spec.network),
+];
 
 function networkOfPod({ metadata }: KubeObject): readonly ObjectKey[] {
   const network = metadata.labels?.[LABELS.network];

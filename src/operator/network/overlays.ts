@@ -40,6 +40,7 @@ interface Joined {
 export class Overlays {
   readonly #init: OverlaysInit;
   readonly #joined = new Map<string, Joined>();
+  readonly #leaving = new Set<Promise<void>>();
 
   constructor(init: OverlaysInit) {
     this.#init = init;
@@ -88,17 +89,26 @@ export class Overlays {
     return false;
   }
 
-  /** Leaves a network that is no more. */
+  /** Leaves a network that is no more. Nothing is said or heard from now on; resolves when the last connection is closed. */
   async leave(network: string): Promise<void> {
     const joined = this.#joined.get(network);
+    if (joined === undefined) return;
     this.#joined.delete(network);
     this.#init.view.leave(network);
-    await joined?.overlay.stop();
+    const left = joined.overlay
+      .stop()
+      .catch((error: unknown) =>
+        this.#init.log.warn({ network, err: messageOf(error) }, 'an overlay did not stop cleanly'),
+      )
+      .finally(() => this.#leaving.delete(left));
+    this.#leaving.add(left);
+    await left;
   }
 
-  /** Leaves every network: the lead is lost, the process ends, or the keys have changed. */
+  /** Leaves every network: the lead is lost, the process ends, or the keys have changed. Waits also for those being left. */
   async leaveAll(): Promise<void> {
-    await Promise.all([...this.#joined.keys()].map((network) => this.leave(network)));
+    for (const network of [...this.#joined.keys()]) void this.leave(network);
+    await Promise.all(this.#leaving);
   }
 
   #join(network: string, signed: SignedCharter, authority: Authority): Joined {
@@ -111,22 +121,14 @@ export class Overlays {
       charters: memoryCharterStore(signed),
       log: log.child({ network }),
     });
-    const hear =
-      (what: string, take: (bytes: Uint8Array, from: string) => void) => (bytes: Uint8Array, from: string) => {
-        try {
-          take(bytes, from);
-        } catch (error) {
-          log.debug({ network, peer: from, err: messageOf(error) }, `a message of topic ${what} is not well formed`);
-        }
-      };
-    overlay.subscribe(
-      'reports',
-      hear('reports', (bytes, from) => view.hearReport(network, bytes, from)),
-    );
-    overlay.subscribe(
-      'votes',
-      hear('votes', (bytes) => view.hearVotes(network, bytes)),
-    );
+    overlay.subscribe('reports', (report, from) => view.hearReport(network, report, from));
+    overlay.subscribe('votes', (bytes, from) => {
+      try {
+        view.hearVotes(network, bytes);
+      } catch (error) {
+        log.debug({ network, peer: from, err: messageOf(error) }, 'a message of topic votes is not well formed');
+      }
+    });
     const joined: Joined = {
       overlay,
       started: overlay.start(),

@@ -1,13 +1,17 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock, ObjectKey } from '../../kube/index.ts';
 import { Wakeups } from '../../kube/index.ts';
-import { type Charter, decodeReport, type Member, type Report, type ReputationReport } from '../../overlay/index.ts';
+import type { Charter, Member, Report, ReputationReport } from '../../overlay/index.ts';
 import { aggregate, decodeVotesMessage, reaches, verifyCertificate } from '../../trust/index.ts';
+import { numbersEveryMs } from '../numbers.ts';
 import { type Heard, STALE_MS } from './heard.ts';
 
 /** Silence means something only after the operator has listened for so long. ms */
 export const LISTEN_MS = 30_000;
 /** An object is woken this often at most. ms */
 export const WAKE_EVERY_MS = 2_000;
+/** A sender whose clock was set back is believed again while its word is no older than this on ours. ms */
+const REPEATED_MS = 60_000;
 
 /** A version that enough of the voting weight stands behind. */
 export interface CertifiedVersion {
@@ -22,9 +26,11 @@ export interface CertifiedVersion {
 
 /** Times are on the monotonic clock: a wall clock that jumps makes nobody silent. */
 interface Entry {
-  report: Report;
-  at: number;
+  readonly report: Report;
+  readonly at: number;
   readonly grewAt: ReadonlyMap<string, number>;
+  /** When its validator was last woken for mere numbers. */
+  countedAt: number;
   /** Its silence has been told. */
   toldStale: boolean;
 }
@@ -43,6 +49,8 @@ interface Network {
   readonly judgements: Map<string, Map<string, ReputationReport>>;
   /** By model uid: versions with a certificate whose signatures were checked. */
   readonly certificates: Map<string, { readonly cid: string; readonly age: number; readonly voters: number }>;
+  /** What all say of a peer, put together when somebody asks; until one says something else. By peer id. */
+  readonly reputations: Map<string, Heard['reputation']>;
   toldListening: boolean;
 }
 
@@ -79,6 +87,7 @@ export class FleetView {
       for (const [peer, { report }] of present.entries) {
         if (members.has(peer)) continue;
         present.entries.delete(peer);
+        present.reputations.delete(peer);
         judge(present, peer, report.reputation, []);
       }
       return;
@@ -92,6 +101,7 @@ export class FleetView {
       entries: new Map(),
       judgements: new Map(),
       certificates: new Map(),
+      reputations: new Map(),
       toldListening: false,
     });
     this.#tick();
@@ -109,17 +119,27 @@ export class FleetView {
     this.#all.clear();
   }
 
-  /** Takes in a message of topic `reports`. @param from peer id that signed it, a member */
-  hearReport(network: string, bytes: Uint8Array, from: string): void {
+  /** Takes in a message of topic `reports`. An older one that comes again says nothing. @param from peer id that signed it, a member */
+  hearReport(network: string, report: Report, from: string): void {
     const here = this.#all.get(network);
     const member = here?.members.get(from);
     if (here === undefined || member === undefined || member.role !== 'validator') return;
-    const report = decodeReport(bytes);
     const now = this.#clock.monotonic();
     const before = here.entries.get(from);
+    if (before !== undefined && report.at < before.report.at && report.at < this.#clock.now() - REPEATED_MS) return;
     judge(here, from, before?.report.reputation ?? [], report.reputation);
-    here.entries.set(from, { report, at: now, grewAt: grownAt(report, before, now), toldStale: false });
-    this.#wakeAbout(here, member, report);
+    const isNews =
+      before === undefined || before.toldStale || !isDeepStrictEqual(newsOf(before.report), newsOf(report));
+    const isDue = isNews || now - before.countedAt >= numbersEveryMs(here.entries.size, WAKE_EVERY_MS);
+    here.entries.set(from, {
+      report,
+      at: now,
+      grewAt: grownAt(report, before, now),
+      countedAt: isDue ? now : before.countedAt,
+      toldStale: false,
+    });
+    if (isDue) this.#wake(this.nodes, { namespace: here.namespace, name: member.name });
+    this.#wakeModels(here, report, isNews);
   }
 
   /** Takes in a message of topic `votes`; certificates are checked against the charter's members. */
@@ -188,14 +208,14 @@ export class FleetView {
       .sort((a, b) => b.age - a.age || a.at - b.at)[0];
   }
 
-  #wakeAbout(here: Network, member: Member, report: Report): void {
-    const { namespace } = here;
-    this.#wake(this.nodes, { namespace, name: member.name });
+  #wakeModels({ namespace, charter }: Network, report: Report, isNews: boolean): void {
     for (const { uid } of report.models) {
-      const model = here.charter?.models.find((one) => one.uid === uid);
+      const model = charter?.models.find((one) => one.uid === uid);
       if (model === undefined) continue;
       this.#wake(this.models, { namespace, name: model.name });
-      for (const placement of here.charter?.placements ?? []) {
+      // Who holds what is news, never a mere number.
+      if (!isNews) continue;
+      for (const placement of charter?.placements ?? []) {
         if (placement.model !== uid) continue;
         // Shards made by the model's controller are named so; one made by hand is looked at when the model is.
         this.#wake(this.shards, { namespace, name: `${model.name}-${placement.index}` });
@@ -211,18 +231,12 @@ export class FleetView {
 
   #tick(): void {
     if (this.#cancel !== undefined) return;
-    this.#cancel = this.#clock.after(this.#period(), () => {
+    this.#cancel = this.#clock.after(WAKE_EVERY_MS, () => {
       this.#cancel = undefined;
       this.#tellSilence();
       this.#flush();
       if (this.#all.size > 0) this.#tick();
     });
-  }
-
-  /** Two seconds, or more where there are so many that looking at all of them would take the operator's whole time. */
-  #period(): number {
-    const peers = [...this.#all.values()].reduce((sum, { entries }) => sum + entries.size, 0);
-    return Math.max(WAKE_EVERY_MS, peers * 10);
   }
 
   #flush(): void {
@@ -251,6 +265,15 @@ export class FleetView {
   }
 }
 
+/** What of a report others act on: all but the numbers that move all the time. */
+const newsOf = ({ backend, peers, models, held, problems }: Report): unknown => [
+  backend,
+  peers > 0,
+  models.map(({ uid, age, certified, problem }) => [uid, age > 0, certified, problem]),
+  held,
+  problems,
+];
+
 /** When each model's age last grew, as far as that was seen. An age that is there when it is first heard of has grown. */
 function grownAt(report: Report, before: Entry | undefined, now: number): ReadonlyMap<string, number> {
   return new Map(
@@ -269,6 +292,8 @@ function judge(
   before: readonly ReputationReport[],
   after: readonly ReputationReport[],
 ): void {
+  if (isDeepStrictEqual(before, after)) return;
+  for (const { peerId } of [...before, ...after]) here.reputations.delete(peerId);
   for (const { peerId } of before) {
     const judges = here.judgements.get(peerId);
     judges?.delete(from);
@@ -282,7 +307,12 @@ function judge(
   }
 }
 
-function reputationOf(here: Network, peer: string): Heard['reputation'] {
-  const judges = here.judgements.get(peer);
-  return judges === undefined ? undefined : aggregate([...judges.values()]);
+function reputationOf({ judgements, reputations }: Network, peer: string): Heard['reputation'] {
+  const known = reputations.get(peer);
+  if (known !== undefined) return known;
+  const judges = judgements.get(peer);
+  if (judges === undefined) return undefined;
+  const reputation = aggregate([...judges.values()]);
+  reputations.set(peer, reputation);
+  return reputation;
 }

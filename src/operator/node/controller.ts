@@ -57,7 +57,7 @@ export function nodeController(parts: Parts): Controller<ValidatorNode> {
     .watches(
       Model,
       ({ metadata, spec }, stores) => keysOf(look.nodesOf(stores, metadata.namespace ?? '', spec.network)),
-      watched.models,
+      { ...watched.models, on: 'spec' },
     )
     .watches(
       ModelShard,
@@ -185,7 +185,7 @@ async function finish(
 ): Promise<ReconcileResult> {
   const status = nodeStatus(world, modelNames(context, world));
   const afterMs = await writer.write(context, world.node, status, parts.now());
-  parts.metrics.observeNode(world, status);
+  parts.metrics.observeNode(world.node, status);
   const waits = [afterMs, again || waitsForPerson(status.conditions) ? RETRY_MS : undefined, drainWait(world)];
   const next = waits.filter((wait) => wait !== undefined);
   return next.length === 0 ? {} : { requeueAfterMs: Math.min(...next) };

@@ -13,7 +13,7 @@ import { keySecretName } from '../node/children/key-secret.ts';
 import type { Parts } from '../parts.ts';
 import { perform } from '../perform.ts';
 import { judged, progress, yes } from '../verdicts.ts';
-import { keysOf, watched } from '../watched.ts';
+import { keysOf, told, watched } from '../watched.ts';
 import { type HolderNow, planReservation } from './plan.ts';
 
 /** Long enough that a cache of ours has caught up with whatever made the reservation. ms */
@@ -35,7 +35,7 @@ export function reservationController(
         const held = keysOf(stores.of(StakeKeyReservation).byIndex('holder', metadata.uid));
         return publicKey === undefined ? held : [...held, { namespace: '', name: reservationName(publicKey) }];
       },
-      watched.nodes,
+      { ...watched.nodes, on: told.node },
     )
     .run((context) => reconcileReservation(context, parts, served));
 }

@@ -5,7 +5,7 @@ import { Model, ModelShard, ValidatorNode } from '../kinds.ts';
 import { isFresh } from '../network/heard.ts';
 import { type Parts, paced } from '../parts.ts';
 import { StatusWriter, transitions } from '../status-writer.ts';
-import { keysOf, look, watched } from '../watched.ts';
+import { keysOf, look, told, watched } from '../watched.ts';
 import { isCandidate } from './candidates.ts';
 import { heldOf } from './held.ts';
 import type { Copy } from './holders.ts';
@@ -31,15 +31,14 @@ export function shardController(parts: Parts): Controller<ModelShard> {
         .flatMap(({ metadata }) => look.shardsOf(stores, namespace, metadata.name)),
     );
   return new Controller(ModelShard, watched.shards)
-    .watches(
-      Model,
-      ({ metadata }, stores) => keysOf(look.shardsOf(stores, metadata.namespace ?? '', metadata.name)),
-      watched.models,
-    )
+    .watches(Model, ({ metadata }, stores) => keysOf(look.shardsOf(stores, metadata.namespace ?? '', metadata.name)), {
+      ...watched.models,
+      on: told.version,
+    })
     .watches(
       ValidatorNode,
       ({ metadata, spec }, stores) => shardsOfNetwork(stores, metadata.namespace ?? '', spec.network),
-      watched.nodes,
+      { ...watched.nodes, on: told.node },
     )
     .reads(Pod, watched.pods)
     .reads(Node, watched.machines)

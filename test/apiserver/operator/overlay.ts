@@ -1,10 +1,11 @@
 import {
   type Charter,
-  encodeReport,
   type Overlay,
   type OverlayInit,
   openCharter,
   type Report,
+  type Spoken,
+  type Topic,
 } from '../../../src/overlay/index.ts';
 
 /** What a scripted validator reports; the rest is filled in. */
@@ -40,7 +41,7 @@ export class ScriptedOverlay implements Overlay {
   charter: Charter | undefined;
   running = false;
   readonly #init: OverlayInit;
-  readonly #topics = new Map<string, (bytes: Uint8Array, from: string) => void>();
+  #reports: ((report: Report, from: string) => void) | undefined;
   readonly #charters = new Set<(charter: Charter) => void>();
 
   constructor(init: OverlayInit) {
@@ -88,7 +89,7 @@ export class ScriptedOverlay implements Overlay {
       problems: [],
       ...said,
     };
-    this.#topics.get('reports')?.(encodeReport(report), member.peerId);
+    this.#reports?.(report, member.peerId);
   }
 
   onCharter(f: (charter: Charter) => void): () => void {
@@ -106,9 +107,9 @@ export class ScriptedOverlay implements Overlay {
 
   async publish(): Promise<void> {}
 
-  subscribe(topic: string, f: (bytes: Uint8Array, from: string) => void): () => void {
-    this.#topics.set(topic, f);
-    return () => this.#topics.delete(topic);
+  subscribe<T extends Topic>(topic: T, f: (said: Spoken[T], from: string) => void): () => void {
+    if (topic === 'reports') this.#reports = f as (report: Report, from: string) => void;
+    return () => undefined;
   }
 
   handle(): void {}

@@ -100,6 +100,32 @@ describe('a controller at work', () => {
     await term.stop(0);
   });
 
+  it('begins with what changed while nobody led', async () => {
+    const { open, reconcile } = gate();
+    const { owners, term } = work((c) => c, reconcile, { concurrency: 1 });
+    const told = (name: string, generation: number, observedGeneration: number | undefined, gone = false) => {
+      const { metadata, ...rest } = owner(name, 2, { generation });
+      const deletionTimestamp = gone ? '2026-01-01T00:00:00Z' : undefined;
+      const object = { ...rest, metadata: { ...metadata, deletionTimestamp }, status: { observedGeneration } };
+      owners.feed({ type: 'applied', object });
+    };
+    told('settled', 4, 4);
+    told('changed', 5, 4);
+    told('new', 1, undefined);
+    told('settled-too', 1, 1);
+    told('going', 3, 3, true);
+    term.start();
+    const keys: string[] = [];
+    for (let turn = 0; turn < 5; turn++) {
+      await settle();
+      keys.push(open[0]?.key ?? '');
+      open[0]?.letGo();
+    }
+    await settle();
+    expect(keys).toEqual(['changed', 'new', 'going', 'settled', 'settled-too']);
+    await term.stop(0);
+  });
+
   it('is not woken by a change of the status alone, unless it asks for it', async () => {
     for (const [on, looks] of [
       ['spec', 2],

@@ -2,13 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Model } from '../../../src/api/index.ts';
 import { isFresh, STALE_MS } from '../../../src/operator/network/heard.ts';
 import { FleetView, LISTEN_MS } from '../../../src/operator/network/view.ts';
-import {
-  type Charter,
-  encodeReport,
-  generateIdentity,
-  type ModelReport,
-  type Report,
-} from '../../../src/overlay/index.ts';
+import { type Charter, generateIdentity, type ModelReport, type Report } from '../../../src/overlay/index.ts';
 import {
   certify,
   encodeVotesMessage,
@@ -53,34 +47,40 @@ const charter: Charter = {
   placements: [{ model: 'uid-1', index: 0, of: 1, holders: [firstPeer] }],
 };
 
-function scene() {
+const said = (index: number, at: number, change: Partial<Report>): Report => ({
+  v: 1,
+  node: `flock-${index}`,
+  at,
+  charterSeq: 1,
+  peers: 2,
+  backend: 'wasm',
+  disk: { usedBytes: 1, freeBytes: 1 },
+  models: [],
+  reputation: [],
+  held: [],
+  problems: [],
+  ...change,
+});
+
+function scene(obeyed: Charter = charter) {
   const clock = new TestClock(NOW);
   const view = new FleetView(clock);
-  view.attend(NETWORK, charter);
+  view.attend(NETWORK, obeyed);
   const woken: string[] = [];
   for (const kind of ['nodes', 'models', 'shards'] as const) {
     view[kind].subscribe(({ namespace, name }) => woken.push(`${kind} ${namespace}/${name}`));
   }
   const report = (index: number, change: Partial<Report> = {}) =>
-    view.hearReport(
-      NETWORK,
-      encodeReport({
-        v: 1,
-        node: `flock-${index}`,
-        at: clock.now(),
-        charterSeq: 1,
-        peers: 2,
-        backend: 'wasm',
-        disk: { usedBytes: 1, freeBytes: 1 },
-        models: [],
-        reputation: [],
-        held: [],
-        problems: [],
-        ...change,
-      }),
-      peers[index] ?? '',
-    );
+    view.hearReport(NETWORK, said(index, clock.now(), change), obeyed.members[index + 1]?.peerId ?? '');
   return { clock, view, woken, report };
+}
+
+/** A network of so many validators. */
+function crowd(count: number) {
+  const [operator, first] = charter.members;
+  const members = Array.from({ length: count }, (_, at) => ({ ...first!, peerId: `peer-${at}`, name: `flock-${at}` }));
+  const { report, ...rest } = scene({ ...charter, members: [operator!, ...members] });
+  return { ...rest, many: members.map((_, at) => (change: Partial<Report>) => report(at, change)) };
 }
 
 const learned = (age: number, more: Partial<ModelReport> = {}): ModelReport => ({
@@ -104,12 +104,55 @@ describe('the fleet view', () => {
     expect(woken).toHaveLength(3);
   });
 
+  it('wakes the shards only when it is news who holds what', () => {
+    const { clock, woken, report } = scene();
+    const held = (bits: number) => [{ model: 'uid-1', cid: CID, chunks: 6, bitmap: Uint8Array.of(bits) }];
+    report(0, { models: [learned(1)], held: held(0b1) });
+    clock.pass(2_000);
+    woken.length = 0;
+    report(0, { models: [learned(2)], held: held(0b1) });
+    clock.pass(2_000);
+    expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-0']);
+    woken.length = 0;
+    report(0, { models: [learned(2)], held: held(0b11) });
+    clock.pass(2_000);
+    expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-0', 'shards garden/digits-0']);
+  });
+
+  it('wakes each of many validators less often for numbers, and at once for news', () => {
+    const { clock, view, woken, many } = crowd(100);
+    for (const index of many.keys()) many[index]?.({ models: [learned(1)] });
+    clock.pass(2_000);
+    expect(woken.filter((one) => one.startsWith('nodes'))).toHaveLength(100);
+    woken.length = 0;
+    many[7]?.({ models: [learned(2)] });
+    many[8]?.({ models: [learned(2)], problems: [{ reason: 'VolumeFull', message: 'The volume is full.' }] });
+    clock.pass(2_000);
+    expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-8', 'shards garden/digits-0']);
+    clock.pass(2_000);
+    many[7]?.({ models: [learned(3)] });
+    clock.pass(2_000);
+    expect(woken).toContain('nodes garden/flock-7');
+    expect(view.heard(NETWORK, 'flock-7')?.report.models[0]?.age).toBe(3);
+  });
+
+  it('takes an older report that comes again for nothing, and believes a clock that was set back', () => {
+    const { clock, view, report } = scene();
+    report(0, { peers: 7 });
+    clock.pass(70_000);
+    report(0, { peers: 8 });
+    report(0, { peers: 7, at: clock.now() - 70_000 });
+    expect(view.heard(NETWORK, 'flock-0')?.report.peers).toBe(8);
+    report(0, { peers: 9, at: clock.now() - 1_000 });
+    expect(view.heard(NETWORK, 'flock-0')?.report.peers).toBe(9);
+  });
+
   it('hears nobody who is no validator of the charter, and goes by the key and not by the name in the report', () => {
     const { view, report } = scene();
     report(0, { node: 'flock-2' });
     expect(view.heard(NETWORK, 'flock-0')?.report.node).toBe('flock-2');
     expect(view.heard(NETWORK, 'flock-2')).toBeUndefined();
-    view.hearReport(NETWORK, encodeReport({ ...view.heard(NETWORK, 'flock-0')!.report }), 'stranger');
+    view.hearReport(NETWORK, view.heard(NETWORK, 'flock-0')!.report, 'stranger');
     expect(view.heard(NETWORK, 'flock-1')).toBeUndefined();
   });
 
@@ -159,7 +202,7 @@ describe('the fleet view', () => {
     expect(view.heard(NETWORK, 'flock-0')?.reputation?.storage).toBeCloseTo(0.3);
     // Who is no validator has no say: an observer or a user could be anybody.
     const outsider = { ...view.heard(NETWORK, 'flock-1')!.report, reputation: says(0) };
-    view.hearReport(NETWORK, encodeReport(outsider), 'op');
+    view.hearReport(NETWORK, outsider, 'op');
     expect(view.heard(NETWORK, 'flock-0')?.reputation?.storage).toBeCloseTo(0.3);
   });
 

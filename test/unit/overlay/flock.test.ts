@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { decodeReport, encodeReport } from '../../../src/overlay/index.ts';
+import { encodeReport } from '../../../src/overlay/index.ts';
 import { eventually, Fleet, report } from './fleet.ts';
 
 let fleet: Fleet;
@@ -15,7 +15,7 @@ describe('a flock of four that obeys one charter', () => {
     const peers = await fleet.flock(4);
     const heard = peers.map(() => new Map<string, string>());
     peers.forEach(({ overlay }, i) => {
-      overlay.subscribe('reports', (bytes, from) => heard[i]!.set(from, decodeReport(bytes).node));
+      overlay.subscribe('reports', ({ node }, from) => heard[i]!.set(from, node));
     });
     // A subscription travels after the connection: say it until it is heard, as a validator does.
     const say = () => Promise.all(peers.map((p) => p.overlay.publish('reports', encodeReport(report(p.member.name)))));

@@ -35,10 +35,10 @@ async function rogue(role: 'validator' | 'user') {
   const peer = await fleet.peer('honest');
   const member = { ...memberOf('rogue', key.peerId, []), role };
   await peer.overlay.adopt(await fleet.charter([peer.member, member]));
-  const heard: Uint8Array[] = [];
+  const heard: unknown[] = [];
   const seen: [string, Interaction][] = [];
   peer.overlay.subscribe('maps', (bytes) => heard.push(bytes));
-  peer.overlay.subscribe('reports', (bytes) => heard.push(bytes));
+  peer.overlay.subscribe('reports', (report) => heard.push(report));
   peer.overlay.onInteraction((from, event) => seen.push([from, event]));
   await node.dial(multiaddr(peer.overlay.addresses[0]!));
   const topic = topicName(network, 'maps');
@@ -47,7 +47,7 @@ async function rogue(role: 'validator' | 'user') {
 }
 
 /** A last good word, so that "it was not heard" does not mean "it was not heard yet". */
-async function lastWord(pubsub: GossipSub, topic: string, heard: readonly Uint8Array[]) {
+async function lastWord(pubsub: GossipSub, topic: string, heard: readonly unknown[]) {
   await pubsub.publish(topic, Uint8Array.of(42));
   await eventually('the last word was heard', 3000, () => heard.length > 0);
 }
