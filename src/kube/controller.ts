@@ -5,7 +5,7 @@ import { deepEqual } from './difference.ts';
 import type { EventRecorder } from './events.ts';
 import { type AnyKind, type Kind, kindText } from './kinds.ts';
 import type { Log } from './log.ts';
-import { controllerOf, type Existing, type KubeObject, keyOf, type ObjectKey } from './objects.ts';
+import { controllerOf, type Existing, type KubeObject, keyOf, keyText, type ObjectKey } from './objects.ts';
 import type { AddOptions } from './queue.ts';
 import type { Change } from './store.ts';
 
@@ -159,9 +159,10 @@ export class Controller<T extends KubeObject = KubeObject> {
     this.#kinds.push(kind);
     this.#triggers.push(
       trigger(kind, options, (change, enqueue, caches) => {
-        for (const key of keys(change.object, caches)) enqueue(key, priorityOf(change));
-        if (change.type === 'updated')
-          for (const key of keys(change.previous, caches)) enqueue(key, priorityOf(change));
+        // Each key once: the first may be taken at once, and a second would have it looked at twice.
+        const woken = new Map([...keys(change.object, caches)].map((key) => [keyText(key), key]));
+        if (change.type === 'updated') for (const key of keys(change.previous, caches)) woken.set(keyText(key), key);
+        for (const key of woken.values()) enqueue(key, priorityOf(change));
       }),
     );
     return this;

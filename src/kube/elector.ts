@@ -24,7 +24,7 @@ export interface ElectorInit {
   readonly renewMs?: number | undefined;
   /** Time between two renewals. ms, default 2 000. */
   readonly retryMs?: number | undefined;
-  /** Time between two looks while someone else leads. ms, default 1 000. */
+  /** Time between two looks while someone else leads. ms, default 500. */
   readonly lookMs?: number | undefined;
   /** Called with a signal that is aborted when the lead is lost; the next term waits until it has returned. */
   readonly lead: (signal: AbortSignal) => Promise<void>;
@@ -81,11 +81,23 @@ export class Elector {
 
   /** Competes until the signal is aborted; then ends its term, gives the lease back and resolves. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, random, lookMs = 1_000 } = this.#init;
+    const { clock, random, lookMs = 500 } = this.#init;
     while (!signal.aborted) {
       if (await this.#attempt(signal)) await this.#term(signal);
-      else await sleep(clock, lookMs * (0.8 + 0.2 * random()), signal).catch(() => undefined);
+      else {
+        // Not a moment later than it runs out: that is when somebody may be missing.
+        const left = this.#expiresAt() - clock.monotonic();
+        const pause = lookMs * (0.8 + 0.2 * random());
+        await sleep(clock, left > 0 ? Math.min(left, pause) : pause, signal).catch(() => undefined);
+      }
     }
+  }
+
+  /** When the lease runs out by what was seen of it, on our monotonic clock. */
+  #expiresAt(): number {
+    const { leaseMs = 15_000 } = this.#init;
+    const { leaseDurationSeconds } = this.#lease?.spec ?? {};
+    return this.#seenAt + (leaseDurationSeconds === undefined ? leaseMs : leaseDurationSeconds * 1000);
   }
 
   async #term(stop: AbortSignal): Promise<void> {
@@ -133,7 +145,7 @@ export class Elector {
 
   /** Takes or renews the lease; whether it is ours now. Never throws. */
   async #attempt(signal: AbortSignal): Promise<boolean> {
-    const { client, clock, log, lease: key, identity, fence, leaseMs = 15_000, renewMs = 10_000 } = this.#init;
+    const { client, clock, log, lease: key, identity, fence, renewMs = 10_000 } = this.#init;
     const started = clock.monotonic();
     // A hanging connection must leave time for another try, and must not hide that the time is over.
     const left = this.#leading ? Math.max(1, fence.remainingMs()) : renewMs;
@@ -146,10 +158,9 @@ export class Elector {
       if (lease === undefined) {
         this.#saw(await client.create(Lease, this.#claim(undefined), call));
       } else {
-        const { holderIdentity, leaseDurationSeconds } = lease.spec ?? {};
+        const { holderIdentity } = lease.spec ?? {};
         const theirs = holderIdentity !== undefined && holderIdentity !== '' && holderIdentity !== identity;
-        const termMs = leaseDurationSeconds === undefined ? leaseMs : leaseDurationSeconds * 1000;
-        if (theirs && clock.monotonic() < this.#seenAt + termMs) {
+        if (theirs && clock.monotonic() < this.#expiresAt()) {
           this.#heldAt = clock.monotonic();
           return false;
         }

@@ -64,7 +64,10 @@ export class EventSeriesRecorder implements EventRecorder {
   readonly #queue: Series[] = [];
   readonly #timers = new Set<() => void>();
   #writing: Promise<void> | undefined;
+  #underWay: { readonly series: Series; readonly count: number } | undefined;
   #stopped = false;
+  /** Not written for want of room, since the queue was last empty. */
+  #dropped = 0;
 
   constructor(init: EventSeriesRecorderInit) {
     this.#init = init;
@@ -118,11 +121,14 @@ export class EventSeriesRecorder implements EventRecorder {
     this.#stopped = true;
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
+    // What was dropped gets its last chance here.
+    this.#dropped = 0;
     for (const series of this.#series.values()) {
-      if (series.written < series.count && !this.#queue.includes(series)) this.#enqueue(series);
+      const sent = this.#underWay?.series === series ? this.#underWay.count : series.written;
+      if (sent < series.count && !this.#queue.includes(series)) this.#enqueue(series);
     }
     const cancel = this.#init.clock.after(withinMs, () => {
-      if (this.#queue.length > 0) this.#init.log.warn({ events: this.#queue.length }, 'events left unwritten');
+      this.#dropped += this.#queue.length;
       this.#queue.length = 0;
     });
     await this.#writing;
@@ -148,7 +154,7 @@ export class EventSeriesRecorder implements EventRecorder {
 
   #enqueue(series: Series): void {
     if (this.#queue.length >= 1000) {
-      this.#init.log.warn({ reason: series.note.reason }, 'too many events are waiting to be written, dropping one');
+      this.#dropped += 1;
       return;
     }
     series.queued = true;
@@ -161,6 +167,7 @@ export class EventSeriesRecorder implements EventRecorder {
     for (let series = this.#queue.shift(); series !== undefined; series = this.#queue.shift()) {
       series.queued = false;
       const { count } = series;
+      this.#underWay = { series, count };
       try {
         await this.#write(series);
         series.written = count;
@@ -174,6 +181,9 @@ export class EventSeriesRecorder implements EventRecorder {
       }
     }
     this.#writing = undefined;
+    this.#underWay = undefined;
+    if (this.#dropped > 0) log.warn({ events: this.#dropped }, 'too many events at once, some were not written');
+    this.#dropped = 0;
   }
 
   async #write(series: Series): Promise<void> {

@@ -11,7 +11,7 @@ import { type Log, silent } from './log.ts';
 import { type ControllerMeter, type RuntimeMetrics, runtimeMetrics } from './metrics.ts';
 import type { KubeObject, ObjectKey } from './objects.ts';
 import { Term } from './term.ts';
-import { type Clock, type Random, systemClock } from './time.ts';
+import { type Clock, type Random, systemClock, Turns } from './time.ts';
 
 export interface ElectionOptions {
   readonly lease: ObjectKey;
@@ -224,6 +224,7 @@ export class Manager {
   /** One term: runs until the signal is aborted and everything has ended. */
   async #lead(signal: AbortSignal): Promise<void> {
     const { fieldManager, graceMs = 15_000 } = this.#init;
+    const turns = new Turns(this.#clock);
     const terms = this.#controllers.map(
       (controller) =>
         new Term(controller, {
@@ -236,6 +237,7 @@ export class Manager {
           clock: this.#clock,
           random: this.#random,
           log: this.#log,
+          turns,
           meter: this.#meterOf(controller),
         }),
     );

@@ -9,7 +9,7 @@ import type { Log } from './log.ts';
 import type { ControllerMeter, Outcome } from './metrics.ts';
 import { type Existing, type KubeObject, keyOf, keyText, parseKey } from './objects.ts';
 import { WorkQueue } from './queue.ts';
-import { type Clock, deadline, type Random } from './time.ts';
+import { type Clock, deadline, type Random, type Turns } from './time.ts';
 
 export interface TermInit {
   readonly client: Client;
@@ -21,6 +21,8 @@ export interface TermInit {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Shared by all that work in this process. */
+  readonly turns: Turns;
   readonly meter?: ControllerMeter | undefined;
 }
 
@@ -69,7 +71,7 @@ export class Term<T extends KubeObject> {
   }
 
   async #work(): Promise<void> {
-    for (let key = await this.queue.take(); key !== undefined; key = await this.queue.take()) {
+    for (let key = await this.#next(); key !== undefined; key = await this.#next()) {
       this.#init.meter?.active(++this.#active);
       try {
         await this.#reconcile(key);
@@ -78,6 +80,11 @@ export class Term<T extends KubeObject> {
         this.#init.meter?.active(--this.#active);
       }
     }
+  }
+
+  async #next(): Promise<string | undefined> {
+    await this.#init.turns.pause();
+    return this.queue.take();
   }
 
   async #reconcile(text: string): Promise<void> {

@@ -42,6 +42,40 @@ export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
   });
 }
 
+/**
+ * Lets timers and I/O have their turn while there is much to do: reconciles that find nothing to do never wait for anything
+ * by themselves, and thousands of them in a row would keep the answers to others' requests waiting. Those who pause go on
+ * one after the other, first come first served, each with some time of its own.
+ */
+export class Turns {
+  readonly #clock: Clock;
+  readonly #ms: number;
+  readonly #waiting: (() => void)[] = [];
+  #since = Number.NEGATIVE_INFINITY;
+
+  /** @param ms how long anybody works before the next pause, as far as they ask for it */
+  constructor(clock: Clock, ms = 10) {
+    this.#clock = clock;
+    this.#ms = ms;
+  }
+
+  /** The pause to wait for before going on; undefined while there is time left. */
+  pause(): Promise<void> | undefined {
+    if (this.#clock.monotonic() - this.#since < this.#ms) return undefined;
+    return new Promise((resolve) => {
+      if (this.#waiting.push(resolve) === 1) this.#arm();
+    });
+  }
+
+  #arm(): void {
+    setImmediate(() => {
+      this.#since = this.#clock.monotonic();
+      this.#waiting.shift()?.();
+      if (this.#waiting.length > 0) this.#arm();
+    });
+  }
+}
+
 export interface BackoffInit {
   readonly clock: Clock;
   readonly random: Random;

@@ -3,7 +3,7 @@ import { Client, type EventNote, EventSeriesRecorder, silent, type Transport } f
 import { StillClock, settle } from './clock.ts';
 import { widget } from './objects.ts';
 
-function recorder(answers: (method: string) => number = () => 200) {
+function recorder(answers: (method: string) => number = () => 200, takesMs = 0) {
   const clock = new StillClock();
   const asked: { method: string; path: string; body: Record<string, unknown> }[] = [];
   const transport: Transport = {
@@ -12,6 +12,7 @@ function recorder(answers: (method: string) => number = () => 200) {
     close: async () => undefined,
     request: async ({ method, path, body = '{}' }) => {
       asked.push({ method, path, body: JSON.parse(body) });
+      if (takesMs > 0) await new Promise<void>((resolve) => void clock.after(takesMs, resolve));
       const status = answers(method);
       const text =
         status < 300
@@ -28,15 +29,16 @@ function recorder(answers: (method: string) => number = () => 200) {
   };
   const client = new Client({ transport, clock, random: () => 0 });
   let turn = 0;
+  const warned: unknown[] = [];
   const events = new EventSeriesRecorder({
     client,
     clock,
     random: () => (turn++ % 1000) / 1000,
-    log: silent,
+    log: { ...silent, warn: (fields) => warned.push(fields) },
     controller: 'test.dev/c',
     instance: 'me',
   });
-  return { clock, asked, events };
+  return { clock, asked, events, warned };
 }
 
 const note: EventNote = { type: 'Warning', reason: 'Broken', action: 'Fix', note: 'it is broken' };
@@ -91,6 +93,18 @@ describe('the event recorder', () => {
     events.record(widget('a', 5), note);
     await clock.pass(1000);
     expect(asked.map(({ method }) => method)).toEqual(['POST', 'PATCH', 'POST']);
+  });
+
+  it('drops what is too much, says so once, and does not make who stops wait for it', async () => {
+    const { clock, asked, events, warned } = recorder(() => 200, 100);
+    for (let at = 0; at < 1_100; at += 1) events.record(widget(`w${at}`, 5), note);
+    await clock.pass(500);
+    expect(asked).toHaveLength(6);
+    const stopped = events.stop(1_000);
+    await clock.pass(1_100);
+    await stopped;
+    expect(asked.length).toBeLessThan(20);
+    expect(warned).toEqual([{ events: 1_100 - asked.length }]);
   });
 
   it('does not fail who records when it cannot write, and cuts a note that is too long', async () => {

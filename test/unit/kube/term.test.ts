@@ -14,6 +14,7 @@ import {
   Wakeups,
 } from '../../../src/kube/index.ts';
 import { Term } from '../../../src/kube/term.ts';
+import { Turns } from '../../../src/kube/time.ts';
 import { StillClock, settle } from './clock.ts';
 import { LeaseServer } from './lease-server.ts';
 import { Widget, type Widget as WidgetObject, widget } from './objects.ts';
@@ -53,6 +54,7 @@ function work(
     clock,
     random: () => 0,
     log,
+    turns: new Turns(clock),
   });
   const owners = caches.of(Owner);
   owners.feed({ type: 'replaced', objects: [], resourceVersion: '1' });
@@ -123,6 +125,53 @@ describe('a controller at work', () => {
     }
     await settle();
     expect(keys).toEqual(['changed', 'new', 'going', 'settled', 'settled-too']);
+    await term.stop(0);
+  });
+
+  it('lets timers and answers have their turn while keys that need nothing are looked at', async () => {
+    let looks = 0;
+    const { clock, owners, term } = work(
+      (c) => c,
+      async () => {
+        looks += 1;
+        clock.passAtOnce(3);
+      },
+    );
+    for (let at = 0; at < 100; at += 1) owners.feed({ type: 'applied', object: owner(`w${at}`, 2 + at) });
+    let turns = 0;
+    let running = true;
+    const count = () => {
+      turns += 1;
+      if (running) setImmediate(count);
+    };
+    setImmediate(count);
+    term.start();
+    while (looks < 100) await settle();
+    running = false;
+    // 300 ms of work, 10 ms at a time.
+    expect(turns).toBeGreaterThanOrEqual(20);
+    await term.stop(0);
+  });
+
+  it('wakes by what of another object it reads', async () => {
+    const keys: string[] = [];
+    const { caches, owners, term } = work(
+      (c) =>
+        c.watches(Widget, (w) => [{ namespace: 'ns', name: w.metadata.name }], {
+          on: (w) => (w as WidgetObject).spec?.size,
+        }),
+      async ({ key }) => void keys.push(key.name),
+    );
+    term.start();
+    feedWidgets(caches, widget('a', 2, { size: 1 }));
+    await settle();
+    feedWidgets(caches, widget('a', 3, { size: 1, labels: { another: 'label' } }));
+    await settle();
+    expect(keys).toEqual(['a']);
+    feedWidgets(caches, widget('a', 4, { size: 2 }));
+    await settle();
+    expect(keys).toEqual(['a', 'a']);
+    expect(owners.list()).toEqual([]);
     await term.stop(0);
   });
 
