@@ -69,7 +69,8 @@ export async function reports(count: number, tell: (line: string) => void): Prom
       const fresh = heard.filter(({ value }) => Date.now() / 1000 - value < 15).length;
       const { now } = await operator.memory();
       tell(`  ${(100 * cpu).toFixed(1)} % of a core, ${rate.toFixed(0)} reports/s, ${fresh} heard within 15 s`);
-      if (fresh < count || connected.size < count) throw new Error(`only ${fresh} of ${count} are still heard`);
+      if (fresh < count || connected.size < count)
+        throw new Error(`only ${fresh} of ${count} are still heard; spoken: ${JSON.stringify(spoken)}`);
       return [
         {
           name: 'reports1000_cpu_pct',

@@ -1,7 +1,8 @@
 /**
  * Speaks for all validators of a network at once, in a process of its own: a few real peers of the overlay, which listen
  * where the pods are said to be, gossip a report of each validator in turn, each signed with that validator's own key.
- * What the operator gets is what it would get from so many pods: libp2p, Noise, gossipsub, signed messages.
+ * What the operator gets is what it would get from so many pods: libp2p, Noise, gossipsub, signed messages. The peers are
+ * not connected among themselves: relaying everything eight times over would take more than a core of one process.
  *
  *     node bench/operator/speaker.ts KUBECONFIG NAMESPACE NETWORK EVERY_MS
  *
@@ -94,7 +95,6 @@ async function run([
       log: pino({ level: 'silent' }),
     });
     await overlay.start();
-    for (const { addresses } of overlays) await overlay.dial(addresses[0] ?? '');
     overlays.push(overlay);
   }
   const ended = new AbortController();

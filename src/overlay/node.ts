@@ -100,8 +100,21 @@ export async function createNode(init: NodeInit): Promise<OverlayNode> {
   });
 }
 
-/** Who cannot be dialed is there to listen: a few neighbours bring it everything, and it relays to few. */
-const listener = { D: 3, Dlo: 2, Dhi: 4, Dout: 1, Dscore: 2 } as const;
+/**
+ * Who cannot be dialed is there to listen: one neighbour brings it everything once, and it relays nothing. What that one
+ * misses or holds back, the others offer at each heartbeat (IHAVE).
+ */
+const listener = {
+  D: 1,
+  Dlo: 1,
+  Dhi: 2,
+  Dout: 0,
+  Dscore: 1,
+  // It relays what its owner says is valid, and that never says so.
+  asyncValidation: true,
+  // A second copy costs less than telling others not to send it.
+  idontwantMinDataSize: Number.POSITIVE_INFINITY,
+} as const;
 
 /** Who said it, and what only that one can have made: nobody can have another's message taken for a copy. */
 function fastMsgIdFn({ from, signature }: { readonly from?: Uint8Array; readonly signature?: Uint8Array }): string {

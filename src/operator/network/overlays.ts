@@ -31,6 +31,8 @@ interface Joined {
   readonly dialing: Set<string>;
   /** The charter spoken last: speaking it again would only check it again. */
   spoken: SignedCharter | undefined;
+  /** How many dials there were. */
+  dialed: number;
   /** When validators were dialed last; ms on the monotonic clock. */
   dialedAt: number;
   heardSeq: number;
@@ -76,7 +78,10 @@ export class Overlays {
     if (connected.size >= enough) return true;
     if (performance.now() - joined.dialedAt < DIAL_MS) return false;
     joined.dialedAt = performance.now();
-    for (const [peer, address] of wanting.slice(0, ENOUGH_PEERS)) {
+    // Others each time: those that come first may be the ones that cannot be reached.
+    const first = joined.dialed % wanting.length;
+    joined.dialed += ENOUGH_PEERS;
+    for (const [peer, address] of [...wanting.slice(first), ...wanting.slice(0, first)].slice(0, ENOUGH_PEERS)) {
       if (joined.dialing.has(peer)) continue;
       joined.dialing.add(peer);
       joined.overlay
@@ -134,6 +139,7 @@ export class Overlays {
       started: overlay.start(),
       dialing: new Set(),
       spoken: undefined,
+      dialed: 0,
       dialedAt: Number.NEGATIVE_INFINITY,
       heardSeq: 0,
     };
