@@ -28,7 +28,6 @@ export default defineConfig({
           globalSetup: ['test/apiserver/setup.ts'],
           testTimeout: 240_000,
           hookTimeout: 240_000,
-          fileParallelism: false,
         },
       },
       {
