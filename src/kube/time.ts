@@ -45,15 +45,16 @@ export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
 /**
  * Lets timers and I/O have their turn while there is much to do: reconciles that find nothing to do never wait for anything
  * by themselves, and thousands of them in a row would keep the answers to others' requests waiting. Those who pause go on
- * one after the other, first come first served, each with some time of its own.
+ * one after the other, first come first served, as many as there is time for before the next turn of timers and I/O.
  */
 export class Turns {
   readonly #clock: Clock;
   readonly #ms: number;
   readonly #waiting: (() => void)[] = [];
   #since = Number.NEGATIVE_INFINITY;
+  #armed = false;
 
-  /** @param ms how long anybody works before the next pause, as far as they ask for it */
+  /** @param ms how long work goes on before the next pause, as far as those who work ask for it */
   constructor(clock: Clock, ms = 10) {
     this.#clock = clock;
     this.#ms = ms;
@@ -61,18 +62,36 @@ export class Turns {
 
   /** The pause to wait for before going on; undefined while there is time left. */
   pause(): Promise<void> | undefined {
-    if (this.#clock.monotonic() - this.#since < this.#ms) return undefined;
+    if (!this.#isOver()) return undefined;
     return new Promise((resolve) => {
-      if (this.#waiting.push(resolve) === 1) this.#arm();
+      this.#waiting.push(resolve);
+      this.#arm();
     });
   }
 
+  #isOver(): boolean {
+    return this.#clock.monotonic() - this.#since >= this.#ms;
+  }
+
   #arm(): void {
+    if (this.#armed) return;
+    this.#armed = true;
     setImmediate(() => {
+      this.#armed = false;
       this.#since = this.#clock.monotonic();
-      this.#waiting.shift()?.();
-      if (this.#waiting.length > 0) this.#arm();
+      this.#serve();
     });
+  }
+
+  #serve(): void {
+    if (this.#waiting.length === 0) return;
+    if (this.#isOver()) {
+      this.#arm();
+      return;
+    }
+    this.#waiting.shift()?.();
+    // A tick that is asked for in a microtask comes when all microtasks are done: when that one waits for something.
+    queueMicrotask(() => process.nextTick(() => this.#serve()));
   }
 }
 
