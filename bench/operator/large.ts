@@ -58,7 +58,7 @@ export async function large(count: number, rounds: number, tell: (line: string) 
       name: 'rss_10000_mb',
       value: round(now),
       unit: 'MB',
-      detail: `settled, with ${all + size} validators; peak ${peak.toFixed(0)} MB since its cold start, a fleet's growth by ${size} included`,
+      detail: `settled, with ${all + size} validators; peak ${peak.toFixed(0)} MB since its cold start, a fleet's growth by ${size} included; ${operator.limited ? 'in a memory cgroup of 512 MiB, as its pod' : 'without the memory limit of its pod'}`,
     };
     await operator.stop();
     const restarts = await restart(stage, watch, all + size, rounds, tell);
@@ -179,11 +179,11 @@ async function restart(
     },
     {
       name: 'cold_restart_s',
-      value: round(median(drained)),
+      value: round(median(synced)),
       unit: 's',
       detail:
-        `from the start of the process until it leads and every queue is empty, all of ${all} looked at; caches complete ` +
-        `(readyz) after ${median(synced).toFixed(1)} s; a person's change during the start was answered after ` +
+        `from the start of the process until its caches are complete (readyz); it led, had looked at all of ${all} and every ` +
+        `queue was empty after ${median(drained).toFixed(1)} s; a person's change during the start was answered after ` +
         `${jumps.map((ms) => ms.toFixed(0)).join(', ')} ms; medians of ${rounds}`,
     },
   ];

@@ -88,7 +88,13 @@ const part = async (name: string, run: () => Promise<readonly Row[]>): Promise<v
   if (!isWanted(name)) return;
   tell(name);
   const started = performance.now();
-  rows.push(...(await run()));
+  try {
+    rows.push(...(await run()));
+  } catch (error) {
+    // The other figures are worth having.
+    process.exitCode = 1;
+    tell(`${name} failed: ${String(error)}`);
+  }
   tell(`${name} took ${((performance.now() - started) / 1000).toFixed(0)} s`);
 };
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 import { type Sample, samplesOf, sum } from './exposition.ts';
+import { type MemoryLimit, memoryLimit } from './memory-limit.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const START_MS = 60_000;
@@ -38,11 +39,12 @@ function environment(url: string, account: string, name: string): NodeJS.Process
   };
 }
 
-/** `murmur operator`, the built one, in a process of its own, as the chart runs it. */
+/** `murmur operator`, the built one, in a process of its own, as the chart runs it: also with its memory limit, where that can be had. */
 export class OperatorProcess {
   readonly #child: ChildProcess;
   readonly #logFile: string;
   readonly #ended: Promise<void>;
+  readonly #limit: MemoryLimit | undefined;
   #urls: { readonly metrics: string; readonly health: string } | undefined;
   /** ms on the monotonic clock. */
   readonly startedAt = performance.now();
@@ -51,7 +53,9 @@ export class OperatorProcess {
     this.#logFile = join(folder, `${name}.log`);
     const log = openSync(this.#logFile, 'w');
     const profile = process.env.BENCH_PROFILE;
-    this.#child = spawn(
+    // A profiler takes memory of its own.
+    this.#limit = profile === undefined ? memoryLimit(name) : undefined;
+    const command = [
       process.execPath,
       [
         ...(profile === undefined ? [] : profile.split(' ')),
@@ -64,13 +68,18 @@ export class OperatorProcess {
         '--health-address=127.0.0.1:0',
         '--image=murmuration:bench',
       ],
-      {
-        stdio: ['ignore', log, log],
-        env: environment(url, account, name),
-      },
-    );
+    ] as const;
+    const [program, args] = this.#limit?.command(...command) ?? command;
+    this.#child = spawn(program, args, { stdio: ['ignore', log, log], env: environment(url, account, name) });
     closeSync(log);
-    this.#ended = new Promise((resolve) => this.#child.once('exit', () => resolve()));
+    this.#ended = new Promise<void>((resolve) => this.#child.once('exit', () => resolve())).then(() =>
+      this.#limit?.remove(),
+    );
+  }
+
+  /** Whether it has the memory limit of its pod. */
+  get limited(): boolean {
+    return this.#limit !== undefined;
   }
 
   get pid(): number {

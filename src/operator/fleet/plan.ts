@@ -45,7 +45,7 @@ export interface Standing {
 }
 
 /**
- * The next wave for one fleet: missing validators at once and together, surplus ones from the highest ordinal down and
+ * The next wave for one fleet: missing validators together, {@link GROWTH} at a time, surplus ones from the highest ordinal down and
  * only after a drain, changed ones as maxUnavailable allows, those that are down anyway first.
  *
  * Invariants (test/unit/operator/fleet-plan.test.ts): an update takes a running pod away only while fewer than
@@ -67,12 +67,17 @@ function isWanted(fleet: ValidatorFleet, node: ValidatorNode): boolean {
   return ordinal !== undefined && ordinal >= start && ordinal < start + fleet.spec.replicas;
 }
 
+/** So many new validators wait for their first look at once: whoever changes something else meanwhile waits behind these only. */
+export const GROWTH = 64;
+
 function planGrowth(world: FleetWorld): readonly Action[] {
   const { fleet, members, taken, podHash } = world;
   const names = new Set(members.map(({ node }) => node.metadata.name));
+  const unseen = members.filter(({ node }) => node.status === undefined).length;
   return wantedOrdinals(fleet)
     .map((ordinal) => ({ ordinal, name: nodeName(fleet.metadata.name, ordinal) }))
     .filter(({ name }) => !names.has(name) && !taken.has(name))
+    .slice(0, Math.max(0, GROWTH - unseen))
     .map(({ ordinal }) => {
       const node = buildNode(fleet, ordinal);
       return { do: 'apply', kind: ValidatorNode, object: permitted(node, podHash(node)) };

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ValidatorFleet, ValidatorNode } from '../../../src/api/index.ts';
 import type { Pod } from '../../../src/kube/index.ts';
-import { planFleet } from '../../../src/operator/fleet/plan.ts';
+import { GROWTH, planFleet } from '../../../src/operator/fleet/plan.ts';
 import { planNode } from '../../../src/operator/node/plan.ts';
 import { Cluster, fleetOf, SETTING } from './cluster.ts';
 
@@ -85,6 +85,18 @@ describe('the plan of a ValidatorFleet', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('grows in waves: the next ones are made as the first ones are looked at', () => {
+    const cluster = new Cluster();
+    cluster.put(fleetOf('flock', { replicas: 150 }));
+    fleetPass(cluster);
+    expect(nodes(cluster)).toHaveLength(GROWTH);
+    expect(fleetPass(cluster)).toBe(0);
+    for (const name of nodes(cluster).slice(0, 10)) cluster.writeNodeStatus(name);
+    expect(fleetPass(cluster)).toBe(10);
+    settle(cluster);
+    expect(nodes(cluster)).toHaveLength(150);
   });
 
   it('never has more than maxUnavailable running validators down for an update', () => {
