@@ -52,6 +52,8 @@ interface Network {
   /** What all say of a peer, put together when somebody asks; until one says something else. By peer id. */
   readonly reputations: Map<string, Heard['reputation']>;
   toldListening: boolean;
+  /** When its shards were last woken. */
+  shardsAt: number;
 }
 
 /**
@@ -103,6 +105,7 @@ export class FleetView {
       certificates: new Map(),
       reputations: new Map(),
       toldListening: false,
+      shardsAt: Number.NEGATIVE_INFINITY,
     });
     this.#tick();
   }
@@ -139,7 +142,10 @@ export class FleetView {
       toldStale: false,
     });
     if (isDue) this.#wake(this.nodes, { namespace: here.namespace, name: member.name });
-    this.#wakeModels(here, report, isNews);
+    // Also without news: who is silent for long is a holder no more, and time alone tells that.
+    const isShardsTurn = isNews || now - here.shardsAt >= Math.max(WAKE_EVERY_MS, here.entries.size * 10);
+    if (isShardsTurn) here.shardsAt = now;
+    this.#wakeModels(here, report, isShardsTurn);
   }
 
   /** Takes in a message of topic `votes`; certificates are checked against the charter's members. */
@@ -208,13 +214,12 @@ export class FleetView {
       .sort((a, b) => b.age - a.age || a.at - b.at)[0];
   }
 
-  #wakeModels({ namespace, charter }: Network, report: Report, isNews: boolean): void {
+  #wakeModels({ namespace, charter }: Network, report: Report, withShards: boolean): void {
     for (const { uid } of report.models) {
       const model = charter?.models.find((one) => one.uid === uid);
       if (model === undefined) continue;
       this.#wake(this.models, { namespace, name: model.name });
-      // Who holds what is news, never a mere number.
-      if (!isNews) continue;
+      if (!withShards) continue;
       for (const placement of charter?.placements ?? []) {
         if (placement.model !== uid) continue;
         // Shards made by the model's controller are named so; one made by hand is looked at when the model is.

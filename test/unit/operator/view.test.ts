@@ -104,17 +104,19 @@ describe('the fleet view', () => {
     expect(woken).toHaveLength(3);
   });
 
-  it('wakes the shards only when it is news who holds what', () => {
+  it('wakes the shards when it is news who holds what, and every two seconds, for time tells who is lost', () => {
     const { clock, woken, report } = scene();
     const held = (bits: number) => [{ model: 'uid-1', cid: CID, chunks: 6, bitmap: Uint8Array.of(bits) }];
     report(0, { models: [learned(1)], held: held(0b1) });
-    clock.pass(2_000);
-    woken.length = 0;
+    clock.pass(1_000);
     report(0, { models: [learned(2)], held: held(0b1) });
-    clock.pass(2_000);
-    expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-0']);
+    clock.pass(1_000);
     woken.length = 0;
     report(0, { models: [learned(2)], held: held(0b11) });
+    clock.pass(2_000);
+    expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-0', 'shards garden/digits-0']);
+    woken.length = 0;
+    report(0, { models: [learned(3)], held: held(0b11) });
     clock.pass(2_000);
     expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-0', 'shards garden/digits-0']);
   });
