@@ -3,8 +3,6 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { customResourceDefinition } from '../../src/api/crd.ts';
-import { KINDS, type KindName } from '../../src/api/kinds.ts';
 import { Client } from '../../src/kube/index.ts';
 import { type ControlPlane, findAssets, startControlPlane } from '../../test/apiserver/control-plane.ts';
 import { connect, type TestApi } from '../../test/apiserver/harness.ts';
@@ -67,7 +65,7 @@ export class Stage {
     const plane = await startControlPlane(await findAssets(root));
     try {
       const api = connect(plane);
-      await api.install((Object.keys(KINDS) as readonly KindName[]).map(customResourceDefinition));
+      await api.install();
       for (const name of namespaces) await api.call('POST', '/api/v1/namespaces', { metadata: { name } });
       const system = await api.namespace('system');
       const config = await operatorAccount(api, system, namespaces);

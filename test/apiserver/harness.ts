@@ -1,7 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { Agent, request } from 'undici';
 import { inject } from 'vitest';
+import { customResourceDefinition } from '../../src/api/crd.ts';
+import { KINDS, type KindName } from '../../src/api/kinds.ts';
 import type { Access } from './control-plane.ts';
+
+const OURS = (Object.keys(KINDS) as readonly KindName[]).map(customResourceDefinition);
 
 /** An answer of the API server: a whole object, a list, or a Status. */
 export interface Answer {
@@ -26,8 +30,8 @@ export interface TestApi extends Access {
     contentType?: string,
     accept?: string,
   ): Promise<Answer>;
-  /** Creates CustomResourceDefinitions and waits until they are served. */
-  install(crds: readonly InstallableCrd[]): Promise<void>;
+  /** Creates CustomResourceDefinitions and waits until they are served. @param crds default: those of all our kinds */
+  install(crds?: readonly InstallableCrd[]): Promise<void>;
   /** Closes the connections. */
   close(): Promise<void>;
 }
@@ -80,7 +84,7 @@ export function connect(access: Access): TestApi {
       await must('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
       return name;
     },
-    install: async (crds) => {
+    install: async (crds = OURS) => {
       const base = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
       for (const crd of crds) await must('POST', base, crd);
       const deadline = Date.now() + ESTABLISHED_MS;

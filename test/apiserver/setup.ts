@@ -1,8 +1,6 @@
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
-import { customResourceDefinition } from '../../src/api/crd.ts';
-import { KINDS, type KindName } from '../../src/api/kinds.ts';
 import { type Access, findAssets, startControlPlane } from './control-plane.ts';
 import { connect } from './harness.ts';
 
@@ -26,7 +24,7 @@ export async function setup(project: TestProject): Promise<void> {
   try {
     const { url, ca, token, kubeconfig } = controlPlane;
     const api = connect({ url, ca, token, kubeconfig });
-    await api.install((Object.keys(KINDS) as readonly KindName[]).map(customResourceDefinition));
+    await api.install();
     await api.close();
     project.provide('apiServer', { url, ca, token, kubeconfig });
   } catch (cause) {

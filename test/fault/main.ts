@@ -1,8 +1,6 @@
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { customResourceDefinition } from '../../src/api/crd.ts';
-import { KINDS, type KindName } from '../../src/api/kinds.ts';
 import type { Random } from '../../src/kube/index.ts';
 import { type ControlPlane, findAssets, startControlPlane } from '../apiserver/control-plane.ts';
 import { connect } from '../apiserver/harness.ts';
@@ -157,7 +155,7 @@ if (values.help) {
   });
   try {
     const api = connect(plane);
-    await api.install((Object.keys(KINDS) as readonly KindName[]).map(customResourceDefinition));
+    await api.install();
     await api.close();
     process.exitCode = (await main(plane)) + crashes === 0 ? 0 : 1;
   } finally {

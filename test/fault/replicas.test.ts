@@ -4,8 +4,6 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { KubeConfig } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { customResourceDefinition } from '../../src/api/crd.ts';
-import { KINDS, type KindName } from '../../src/api/kinds.ts';
 import { Client, Service } from '../../src/kube/index.ts';
 import { ValidatorFleet, ValidatorNode } from '../../src/operator/kinds.ts';
 import { type AuditedWrite, type ControlPlane, findAssets, startControlPlane } from '../apiserver/control-plane.ts';
@@ -88,7 +86,7 @@ describe('of two operators, never two write', () => {
   beforeAll(async () => {
     plane = await startControlPlane(await findAssets(root), { audit: true });
     api = connect(plane);
-    await api.install((Object.keys(KINDS) as readonly KindName[]).map(customResourceDefinition));
+    await api.install();
     folder = await mkdtemp(join(tmpdir(), 'murmuration-replicas-'));
     const config = new KubeConfig();
     config.loadFromFile(plane.kubeconfig);

@@ -1,6 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { customResourceDefinition } from '../../src/api/crd.ts';
-import { KINDS, type KindName } from '../../src/api/kinds.ts';
 import { type ControlPlane, findAssets, startControlPlane } from '../apiserver/control-plane.ts';
 import { connect } from '../apiserver/harness.ts';
 import { play, SHORT } from './play.ts';
@@ -13,7 +11,7 @@ describe('an operator whose API server', () => {
   beforeAll(async () => {
     plane = await startControlPlane(await findAssets(root));
     const api = connect(plane);
-    await api.install((Object.keys(KINDS) as readonly KindName[]).map(customResourceDefinition));
+    await api.install();
     await api.close();
   });
   afterAll(() => plane.stop());

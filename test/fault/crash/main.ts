@@ -3,8 +3,6 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { KubeConfig } from '@kubernetes/client-node';
-import { customResourceDefinition } from '../../../src/api/crd.ts';
-import { KINDS, type KindName } from '../../../src/api/kinds.ts';
 import { Client } from '../../../src/kube/index.ts';
 import { type Access, findAssets, startControlPlane } from '../../apiserver/control-plane.ts';
 import { connect } from '../../apiserver/harness.ts';
@@ -67,7 +65,7 @@ try {
 async function run(access: Access): Promise<number> {
   const began = Date.now();
   const api = connect(access);
-  await api.install((Object.keys(KINDS) as readonly KindName[]).map(customResourceDefinition));
+  await api.install();
   await api.close();
   const config = new KubeConfig();
   config.loadFromFile(access.kubeconfig);

@@ -1,8 +1,6 @@
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { customResourceDefinition } from '../../../src/api/crd.ts';
-import { KINDS, type KindName } from '../../../src/api/index.ts';
 import { findAssets, startControlPlane } from '../../apiserver/control-plane.ts';
 import { connect } from '../../apiserver/harness.ts';
 import { run, type Totals } from './run.ts';
@@ -62,7 +60,7 @@ async function main(): Promise<boolean> {
     process.stdout.write(`UNHANDLED REJECTION: ${error instanceof Error ? error.stack : String(error)}\n`);
   });
   const api = connect(controlPlane);
-  await api.install((Object.keys(KINDS) as readonly KindName[]).map(customResourceDefinition));
+  await api.install();
   await api.close();
   const began = Date.now();
   const all: Totals[] = [];

@@ -36,6 +36,17 @@ function candidate(name: string, server: LeaseServer, clock: StillClock): Candid
   return { name, elector, fence, way, stop, terms, running: elector.run(stop.signal) };
 }
 
+/** a leads, b has waited for so long. */
+async function leaderAndOther(ms: number) {
+  const clock = new StillClock();
+  const server = new LeaseServer();
+  const a = candidate('a', server, clock);
+  await clock.pass(100);
+  const b = candidate('b', server, clock);
+  await clock.pass(ms);
+  return { clock, server, a, b };
+}
+
 const mayWrite = (one: Candidate) => one.fence.remainingMs() > 0;
 
 describe('the elector', () => {
@@ -71,12 +82,7 @@ describe('the elector', () => {
   });
 
   it('gives the lease back when it stops, and the next one has it within half a second', async () => {
-    const clock = new StillClock();
-    const server = new LeaseServer();
-    const a = candidate('a', server, clock);
-    await clock.pass(100);
-    const b = candidate('b', server, clock);
-    await clock.pass(5000);
+    const { clock, server, a, b } = await leaderAndOther(5000);
     expect(b.elector.leading).toBe(false);
     expect(b.elector.holder).toBe('a');
     a.stop.abort(new Error('enough'));
@@ -90,12 +96,7 @@ describe('the elector', () => {
   });
 
   it('stops writing 10 s after the last renewal, and the other begins 15 s after having seen it', async () => {
-    const clock = new StillClock();
-    const server = new LeaseServer();
-    const a = candidate('a', server, clock);
-    await clock.pass(100);
-    const b = candidate('b', server, clock);
-    await clock.pass(10_000);
+    const { clock, a, b } = await leaderAndOther(10_000);
     a.way.cut = true;
     await clock.pass(8_000);
     expect(mayWrite(a)).toBe(true);
@@ -113,12 +114,7 @@ describe('the elector', () => {
   });
 
   it('takes over as soon as the lease has run out', async () => {
-    const clock = new StillClock();
-    const server = new LeaseServer();
-    const a = candidate('a', server, clock);
-    await clock.pass(100);
-    const b = candidate('b', server, clock);
-    await clock.pass(10_000);
+    const { clock, server, a, b } = await leaderAndOther(10_000);
     a.way.cut = true;
     const before = server.writes;
     const renewed = Date.parse(String(server.lease?.spec.renewTime));

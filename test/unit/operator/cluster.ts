@@ -16,6 +16,7 @@ import { type PodSetting, plannedPodHash } from '../../../src/operator/node/chil
 import type { KeySecret } from '../../../src/operator/node/keys.ts';
 import { nodeStatus } from '../../../src/operator/node/status.ts';
 import type { NodeWorld } from '../../../src/operator/node/world.ts';
+import type { Report } from '../../../src/overlay/index.ts';
 
 export const NAMESPACE = 'garden';
 export const NOW = Date.parse('2026-11-21T12:00:00Z');
@@ -264,21 +265,24 @@ const publicName = (which: string, count: number): string =>
     ? `12D3KooW${String(count).replaceAll('0', 'z').padStart(44, 'A')}`
     : `02${String(count).padStart(64, '0')}`;
 
+/** What a validator says that is connected and has nothing to tell. */
+export const reportOf = (node: string, at: number): Report => ({
+  v: 1,
+  node,
+  at,
+  charterSeq: 1,
+  peers: 3,
+  backend: 'wasm',
+  disk: { usedBytes: 1, freeBytes: 1 },
+  models: [],
+  reputation: [],
+  held: [],
+  problems: [],
+});
+
 /** A fresh report of a validator that is connected. */
 export const heard = (node: string, at: number): NonNullable<NodeWorld['heard']> => ({
-  report: {
-    v: 1,
-    node,
-    at,
-    charterSeq: 1,
-    peers: 3,
-    backend: 'wasm',
-    disk: { usedBytes: 1, freeBytes: 1 },
-    models: [],
-    reputation: [],
-    held: [],
-    problems: [],
-  },
+  report: reportOf(node, at),
   at,
   reputation: undefined,
   grewAt: new Map(),
