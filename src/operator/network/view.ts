@@ -30,7 +30,7 @@ interface Entry {
   readonly at: number;
   readonly grewAt: ReadonlyMap<string, number>;
   /** When its validator was last woken for mere numbers. */
-  countedAt: number;
+  readonly countedAt: number;
   /** Its silence has been told. */
   toldStale: boolean;
 }
@@ -52,8 +52,8 @@ interface Network {
   /** What all say of a peer, put together when somebody asks; until one says something else. By peer id. */
   readonly reputations: Map<string, Heard['reputation']>;
   toldListening: boolean;
-  /** When its shards were last woken. */
-  shardsAt: number;
+  /** When a model's shards were last woken, by its uid. */
+  readonly shardsAt: Map<string, number>;
 }
 
 /**
@@ -105,7 +105,7 @@ export class FleetView {
       certificates: new Map(),
       reputations: new Map(),
       toldListening: false,
-      shardsAt: Number.NEGATIVE_INFINITY,
+      shardsAt: new Map(),
     });
     this.#tick();
   }
@@ -142,10 +142,7 @@ export class FleetView {
       toldStale: false,
     });
     if (isDue) this.#wake(this.nodes, { namespace: here.namespace, name: member.name });
-    // Also without news: who is silent for long is a holder no more, and time alone tells that.
-    const isShardsTurn = isNews || now - here.shardsAt >= Math.max(WAKE_EVERY_MS, here.entries.size * 10);
-    if (isShardsTurn) here.shardsAt = now;
-    this.#wakeModels(here, report, isShardsTurn);
+    this.#wakeModels(here, report, isNews, now);
   }
 
   /** Takes in a message of topic `votes`; certificates are checked against the charter's members. */
@@ -214,12 +211,15 @@ export class FleetView {
       .sort((a, b) => b.age - a.age || a.at - b.at)[0];
   }
 
-  #wakeModels({ namespace, charter }: Network, report: Report, withShards: boolean): void {
+  #wakeModels({ namespace, charter, entries, shardsAt }: Network, report: Report, isNews: boolean, now: number): void {
     for (const { uid } of report.models) {
       const model = charter?.models.find((one) => one.uid === uid);
       if (model === undefined) continue;
       this.#wake(this.models, { namespace, name: model.name });
-      if (!withShards) continue;
+      // Also without news: who is silent for long is a holder no more, and time alone tells that.
+      const since = now - (shardsAt.get(uid) ?? Number.NEGATIVE_INFINITY);
+      if (!isNews && since < Math.max(WAKE_EVERY_MS, entries.size * 10)) continue;
+      shardsAt.set(uid, now);
       for (const placement of charter?.placements ?? []) {
         if (placement.model !== uid) continue;
         // Shards made by the model's controller are named so; one made by hand is looked at when the model is.

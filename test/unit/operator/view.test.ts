@@ -12,7 +12,7 @@ import {
   voteDigest,
 } from '../../../src/trust/index.ts';
 import { TestClock } from './clock.ts';
-import { NOW } from './cluster.ts';
+import { NOW, reportOf } from './cluster.ts';
 
 const NETWORK = 'garden/default';
 const CID = 'bafyreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy';
@@ -47,21 +47,6 @@ const charter: Charter = {
   placements: [{ model: 'uid-1', index: 0, of: 1, holders: [firstPeer] }],
 };
 
-const said = (index: number, at: number, change: Partial<Report>): Report => ({
-  v: 1,
-  node: `flock-${index}`,
-  at,
-  charterSeq: 1,
-  peers: 2,
-  backend: 'wasm',
-  disk: { usedBytes: 1, freeBytes: 1 },
-  models: [],
-  reputation: [],
-  held: [],
-  problems: [],
-  ...change,
-});
-
 function scene(obeyed: Charter = charter) {
   const clock = new TestClock(NOW);
   const view = new FleetView(clock);
@@ -71,7 +56,11 @@ function scene(obeyed: Charter = charter) {
     view[kind].subscribe(({ namespace, name }) => woken.push(`${kind} ${namespace}/${name}`));
   }
   const report = (index: number, change: Partial<Report> = {}) =>
-    view.hearReport(NETWORK, said(index, clock.now(), change), obeyed.members[index + 1]?.peerId ?? '');
+    view.hearReport(
+      NETWORK,
+      { ...reportOf(`flock-${index}`, clock.now()), ...change },
+      obeyed.members[index + 1]?.peerId ?? '',
+    );
   return { clock, view, woken, report };
 }
 
