@@ -45,8 +45,8 @@ export interface Standing {
 }
 
 /**
- * The next wave for one fleet: missing validators together, {@link GROWTH} at a time, surplus ones from the highest ordinal down and
- * only after a drain, changed ones as maxUnavailable allows, those that are down anyway first.
+ * The next wave for one fleet: missing validators together, {@link GROWTH} at a time, surplus ones from the highest
+ * ordinal down and only after a drain, changed ones as maxUnavailable allows, those that are down anyway first.
  *
  * Invariants (test/unit/operator/fleet-plan.test.ts): an update takes a running pod away only while fewer than
  * maxUnavailable validators are not available; a validator leaves only when drained or when a person deletes it.
