@@ -162,6 +162,20 @@ end_to_end_tests() {
   suite e2e
 }
 
+# The names of the tests that failed, so that nobody has to look for them.
+failed_tests() {
+  node - "$reports"/*.json << 'JS'
+const { readFileSync } = require('node:fs');
+for (const file of process.argv.slice(2)) {
+  let report;
+  try { report = JSON.parse(readFileSync(file, 'utf8')); } catch { continue; }
+  for (const { assertionResults } of report.testResults)
+    for (const { status, fullName, failureMessages: [why = ''] } of assertionResults)
+      if (status === 'failed') console.log(`  ${fullName}: ${why.split('\n')[0]}`);
+}
+JS
+}
+
 # The sum over vitest's reports and the checks.
 count() {
   node - "$checks_passed" "$checks_failed" "$reports"/*.json << 'JS'
@@ -199,7 +213,11 @@ run_suite end-to-end shown "$e2e_pid" "$reports/e2e.log"
 # after all else: it is about who comes when, and a busy machine is a fault of its own
 if [[ ${1:-all} == all ]]; then run_suite fault with_api_server fault; fi
 printf '\n'
-if ((${#failed_names[@]} > 0)); then printf 'Failed:%s\n' "$(printf ' %s,' "${failed_names[@]}" | sed 's/,$//')"; fi
+if ((${#failed_names[@]} > 0)); then
+  printf 'Failed:%s\n' "$(printf ' %s,' "${failed_names[@]}" | sed 's/,$//')"
+  failed_tests
+  printf 'Reports: %s\n' "$reports"
+fi
 printf 'Took %s.\n' "$(since "$begun")"
 summary=$(count)
 ((${#failed_names[@]} == 0))

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, inject, test } from 'vitest';
@@ -18,6 +20,24 @@ async function rows(count: number): Promise<readonly { readonly pixels: number[]
       const cells = line.split(',').map(Number);
       return { pixels: cells.slice(0, 64), label: cells[64]! };
     });
+}
+
+/** A helm with SIGKILL in the middle of an upgrade to an image that nobody has. */
+async function killedHelm(cluster: Cluster, release: string): Promise<void> {
+  const helm = spawn(
+    'helm',
+    [
+      ...['upgrade', release, 'charts/murmuration', '--namespace', 'murmuration-system', '--wait'],
+      ...['--kubeconfig', cluster.kubeconfig, '--reuse-values', '--set-string', 'image.tag=nobody-has-it'],
+    ],
+    { cwd: root, stdio: 'ignore' },
+  );
+  const gone = once(helm, 'exit');
+  await eventually('helm to be at work', 30, async () => {
+    return (await cluster.system.list('secret', 'owner=helm,status=pending-upgrade')).length > 0;
+  });
+  helm.kill('SIGKILL');
+  await gone;
 }
 
 export const flock = (): void => {
@@ -96,6 +116,8 @@ export const flock = (): void => {
     test('is left as it is by a second make up', async () => {
       const before = await cluster.list('vn');
       const name = process.env.MURMURATION_E2E_CLUSTER!;
+      // and the release does not stay locked by a helm that was killed in the middle of its work
+      await killedHelm(cluster, name);
       const started = Date.now();
       await command(process.execPath, ['dist/cli/main.js', 'up', '--name', name, '--timeout', '2m']);
       expect(Date.now() - started).toBeLessThan(90_000);

@@ -82,12 +82,25 @@ export function upSteps(
       return ready.text;
     }),
     step('operator', [release], io, signal, async (options, begin) => {
-      const [{ helm }, reached, { reference }] = await Promise.all([programs.promise, cluster.promise, image.promise]);
+      const [{ helm, kubectl }, reached, { reference }] = await Promise.all([
+        programs.promise,
+        cluster.promise,
+        image.promise,
+      ]);
       begin();
       const { kubeconfig, context } = reached.flags;
       options.say?.('waiting until the operator is ready');
       const done = await installRelease(
-        { helm, kubeconfig, context, name: setting.name, chart: setting.chart, values: imageValues(reference) },
+        {
+          helm,
+          kubectl,
+          kubeconfig,
+          context,
+          name: setting.name,
+          chart: setting.chart,
+          values: imageValues(reference),
+          lock: setting.cluster === 'kind' ? kubeconfig : undefined,
+        },
         options,
       );
       release.resolve(done);

@@ -12,7 +12,10 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-/** A stand-in for helm with one release: `deployed` holds its manifest, `wanted` what the chart renders to. */
+/**
+ * A stand-in for helm and kubectl with one release: `deployed` holds its manifest, `wanted` what the chart renders to,
+ * `status` what a helm that was killed left.
+ */
 async function helm(): Promise<{
   readonly release: Release;
   readonly options: ToolOptions;
@@ -27,8 +30,10 @@ json() { printf '{"manifest":"%s","info":{"status":"%s"}}' "$(cat "$1")" "$(cat 
 case "$*" in
   status*) if [ -f deployed ]; then json deployed; else echo 'Error: release: not found' >&2; exit 1; fi ;;
   *--dry-run=server*) json wanted ;;
-  upgrade*) if [ -f broken ]; then echo 'Error: context deadline exceeded' >&2; exit 1; fi; cp wanted deployed; rm -f status ;;
+  upgrade*) case "$(cat status 2>/dev/null)" in pending-*) echo 'Error: another operation (install/upgrade/rollback) is in progress' >&2; exit 1 ;; esac
+    if [ -f broken ]; then echo 'Error: context deadline exceeded' >&2; exit 1; fi; cp wanted deployed; rm -f status ;;
   uninstall*) rm deployed ;;
+  'delete secret'*) rm -f status ;;
 esac
 `,
   );
@@ -36,11 +41,13 @@ esac
   await writeFile(join(folder, 'wanted'), 'image: 1');
   const release = {
     helm: program,
+    kubectl: program,
     kubeconfig: '/a/config',
     context: undefined,
     name: 'murmuration',
     chart: 'charts/murmuration',
     values: imageValues('murmuration:0.1.0-abc'),
+    lock: undefined,
   };
   const options = { folder, env: { PATH: process.env.PATH }, signal: new AbortController().signal };
   return { release, options, calls: () => readFile(join(folder, 'calls'), 'utf8') };
@@ -61,11 +68,25 @@ describe('the release of the operator', () => {
     expect(written[0]).toContain('--kubeconfig /a/config');
   });
 
-  it('is brought to an end where an earlier install was cut off', async () => {
-    const { release, options } = await helm();
+  it('is taken over from a helm that was killed, where no other can be at work', async () => {
+    const { release, options, calls } = await helm();
+    await installRelease(release, options);
+    await writeFile(join(folder, 'status'), 'pending-upgrade');
+    const lock = join(folder, 'wanted');
+    expect(await installRelease({ ...release, lock }, options)).toBe('upgraded');
+    expect(await calls()).toContain(
+      'delete secret --namespace murmuration-system --kubeconfig /a/config -l owner=helm',
+    );
+  });
+
+  it('is left to a helm that may be at work elsewhere, and told with what to do', async () => {
+    const { release, options, calls } = await helm();
     await installRelease(release, options);
     await writeFile(join(folder, 'status'), 'pending-install');
-    expect(await installRelease(release, options)).toBe('upgraded');
+    const failure = installRelease(release, options);
+    await expect(failure).rejects.toThrow('is pending-install since');
+    await expect(failure).rejects.toHaveProperty('fix', expect.stringContaining('delete secret -l'));
+    expect(await calls()).not.toMatch(/^delete/m);
   });
 
   it('that does not get ready is told with what to look at', async () => {
