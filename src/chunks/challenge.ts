@@ -3,7 +3,7 @@ import type { CID } from 'multiformats/cid';
 import { z } from 'zod';
 import { bytesUpTo, decodeChecked, encode, MalformedError } from '../codec/index.ts';
 import { cidSchema, matches } from './cid.ts';
-import type { ChunkNetwork } from './exchange.ts';
+import type { ChunkNetwork } from './network.ts';
 import type { ChunkStore } from './store.ts';
 
 /** A storage challenge: a nonce and a CID in, a keyed hash of the chunk's bytes out. */

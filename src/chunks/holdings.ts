@@ -11,6 +11,14 @@ export interface Holding {
   readonly map: BufferMap;
 }
 
+/** What happens to the versions that are followed. */
+export interface HoldingsEvents {
+  readonly onFollow: (version: Holding) => void;
+  readonly onUnfollow: (cid: CID) => void;
+  /** A chunk came or went. */
+  readonly onChunk: (cid: CID, index: number, isHeld: boolean) => void;
+}
+
 interface Followed {
   readonly cid: CID;
   readonly manifest: Manifest;
@@ -26,6 +34,7 @@ export class Holdings {
   readonly #versions = new Map<string, Followed>();
   /** Where a chunk occurs: chunk -> version -> indexes (equal chunks, zeros for one, occur more than once). */
   readonly #places = new Map<string, Map<string, number[]>>();
+  readonly #listeners = new Set<HoldingsEvents>();
   readonly #stop: () => void;
   readonly #onChange: ((version: CID) => void) | undefined;
 
@@ -33,6 +42,12 @@ export class Holdings {
     this.#store = store;
     this.#onChange = options.onChange;
     this.#stop = store.listen({ onHave: (cid) => this.#mark(cid, true), onLost: (cid) => this.#mark(cid, false) });
+  }
+
+  /** Hear of what happens. Returns how to stop hearing. */
+  listen(events: HoldingsEvents): () => void {
+    this.#listeners.add(events);
+    return () => this.#listeners.delete(events);
   }
 
   /** Follow a version. */
@@ -48,6 +63,7 @@ export class Holdings {
       if (this.#store.has(chunk)) map.set(index);
     }
     this.#versions.set(version, { cid, manifest, map });
+    for (const { onFollow } of this.#listeners) onFollow({ cid, manifest, map: map.clone() });
     this.#onChange?.(cid);
   }
 
@@ -62,6 +78,7 @@ export class Holdings {
       versions?.delete(version);
       if (versions?.size === 0) this.#places.delete(chunk.toString());
     }
+    for (const { onUnfollow } of this.#listeners) onUnfollow(cid);
   }
 
   get(cid: CID): Holding | undefined {
@@ -83,7 +100,11 @@ export class Holdings {
       const followed = this.#versions.get(version);
       if (followed === undefined) continue;
       let changed = false;
-      for (const index of indexes) changed = (held ? followed.map.set(index) : followed.map.clear(index)) || changed;
+      for (const index of indexes) {
+        if (!(held ? followed.map.set(index) : followed.map.clear(index))) continue;
+        changed = true;
+        for (const { onChunk } of this.#listeners) onChunk(followed.cid, index, held);
+      }
       if (changed) this.#onChange?.(followed.cid);
     }
   }

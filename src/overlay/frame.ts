@@ -2,19 +2,14 @@ import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/inter
 import { encode } from 'it-length-prefixed';
 import { Uint8ArrayList } from 'uint8arraylist';
 import { plain } from '../codec/index.ts';
+import { FrameTooLargeError, lengthOf } from './frame-reader.ts';
 
-/** When thrown, the other side announced a frame over the limit; nothing of it was kept. */
-export class FrameTooLargeError extends Error {
-  override readonly name = 'FrameTooLargeError';
-}
+export { FrameTooLargeError };
 
 /** When thrown, the stream ended or broke before the frame was whole. */
 export class FrameBrokenError extends Error {
   override readonly name = 'FrameBrokenError';
 }
-
-/** A length of more than 28 bits is over every limit that we have. */
-const maxLengthBytes = 4;
 
 /** Sends one frame (unsigned varint length, then the bytes) and closes our side of the stream. */
 export async function writeFrame(stream: Stream, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
@@ -81,15 +76,4 @@ export function readFrame(stream: Stream, maxBytes: number, signal: AbortSignal)
       fail(new FrameBrokenError(`the stream is ${stream.status}`));
     }
   });
-}
-
-function lengthOf(bytes: Uint8ArrayList): { readonly prefix: number; readonly body: number } | 'malformed' | undefined {
-  let body = 0;
-  for (let i = 0; i < maxLengthBytes; i++) {
-    if (i >= bytes.byteLength) return undefined;
-    const byte = bytes.get(i);
-    body |= (byte & 0x7f) << (7 * i);
-    if (byte < 0x80) return { prefix: i + 1, body };
-  }
-  return 'malformed';
 }

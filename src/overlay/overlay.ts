@@ -1,5 +1,6 @@
 import type { Libp2pEvents } from '@libp2p/interface';
 import { ask } from './ask.ts';
+import { ChannelSet } from './channels.ts';
 import type { Charter } from './charter.ts';
 import { CharterKeeper, type Obeyed } from './charter-keeper.ts';
 import { CharterSync } from './charter-sync.ts';
@@ -17,6 +18,9 @@ import { Reach } from './reach.ts';
 import { Refusal } from './request-error.ts';
 import { decodeSignedCharter, encodeSignedCharter, InvalidCharterError, type SignedCharter } from './signed-charter.ts';
 import type {
+  ChannelEvents,
+  ChannelOptions,
+  Channels,
   HandleOptions,
   Interaction,
   Overlay,
@@ -63,6 +67,7 @@ class Peer implements Overlay {
   readonly #gossip: Gossip;
   readonly #providers: Providers;
   readonly #protocols: Protocols;
+  readonly #channels = new Map<string, ChannelSet>();
   readonly #onCharter: Listeners<[Charter]>;
   readonly #onPeers: Listeners<[readonly string[]]>;
   readonly #onInteraction: Listeners<[string, Interaction]>;
@@ -179,6 +184,7 @@ class Peer implements Overlay {
     this.#providers.stop();
     this.#gossip.detach();
     this.#protocols.detach();
+    for (const channels of this.#channels.values()) channels.stop();
     await node.stop();
     node.removeEventListener('connection:open', this.#opened);
     node.removeEventListener('connection:close', this.#closed);
@@ -220,6 +226,22 @@ class Peer implements Overlay {
     );
   }
 
+  channels(protocol: string, options: ChannelOptions, events: ChannelEvents): Channels {
+    if (this.#node !== undefined || this.#channels.has(protocol))
+      throw new Error(`channels of ${protocol} are to be set up once, before the start`);
+    const channels = new ChannelSet({
+      protocol,
+      options,
+      events,
+      connect: (peer, signal) => this.#reach.peer(peer, signal),
+      isMember: (peer) => this.#membership.current(peer) !== undefined,
+      onInteraction: (peer, event) => this.#onInteraction.tell(peer, event),
+      log: this.#init.log,
+    });
+    this.#channels.set(protocol, channels);
+    return channels;
+  }
+
   async request(peer: string, protocol: string, bytes: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
     return ask({
       peer,
@@ -249,6 +271,7 @@ class Peer implements Overlay {
     node.addEventListener('connection:close', this.#closed);
     this.#gossip.attach(node.services.pubsub);
     await this.#protocols.attach(node);
+    for (const channels of this.#channels.values()) await channels.register(node);
   }
 
   readonly #opened = ({ detail: connection }: Libp2pEvents['connection:open']): void => {

@@ -49,6 +49,37 @@ export interface HandleOptions {
   readonly maxConcurrentPerPeer?: number;
 }
 
+export interface ChannelOptions {
+  readonly maxFrameBytes: number;
+  /** From the first byte of a frame to its last. */
+  readonly frameTimeoutMs: number;
+  /** Frames of one peer that are taken in a second; then it waits. */
+  readonly maxFramesPerSecond: number;
+  /** What may wait to be sent to one peer before `send` says so; four times as much ends the channel. */
+  readonly maxBufferedBytes: number;
+}
+
+/** What comes over the channels of a protocol. */
+export interface ChannelEvents {
+  /** One frame of a member. Throwing ends the channel, and the peer is said to have sent malformed bytes. */
+  readonly onFrame: (peer: string, frame: Uint8Array) => void;
+  /** After a `send` that returned false: more may be sent. It may come without. */
+  readonly onDrain: (peer: string) => void;
+  /** The channel is gone, and what was not sent over it. The next `send` opens another. */
+  readonly onClosed: (peer: string) => void;
+}
+
+/** Frames in both directions over a long-lived stream a peer, of one protocol. */
+export interface Channels {
+  /**
+   * Sends one frame to a member, over a stream that is opened where there is none.
+   * @returns whether there is room for more; if not, wait for `onDrain` before sending what is large
+   */
+  send(peer: string, parts: readonly Uint8Array[]): boolean;
+  /** Ends the channel to a peer, if there is one. */
+  close(peer: string, reason: Error): void;
+}
+
 export interface RequestOptions {
   /** For dialing (where not connected), asking and reading the reply. */
   readonly timeoutMs: number;
@@ -81,6 +112,8 @@ export interface Overlay {
   subscribe<T extends Topic>(topic: T, f: (said: Spoken[T], from: string) => void): () => void;
   /** Serves a protocol, `/murmuration/<name>/1.0.0`, to members. */
   handle(protocol: string, options: HandleOptions, f: RequestHandler): void;
+  /** Speaks a protocol over channels, with members. */
+  channels(protocol: string, options: ChannelOptions, events: ChannelEvents): Channels;
   /** Asks a member, dialing it where needed. @throws RequestError */
   request(peer: string, protocol: string, bytes: Uint8Array, options: RequestOptions): Promise<Uint8Array>;
   /** Connects to an address; who answers must be a member. */

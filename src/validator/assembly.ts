@@ -1,4 +1,12 @@
-import { ChallengeResponder, ChunkFetcher, ChunkServer, Holdings } from '../chunks/index.ts';
+import {
+  CHUNKS_PROTOCOL,
+  ChallengeResponder,
+  ChunkFetcher,
+  Holdings,
+  MAX_CHUNKS_FRAME_BYTES,
+  realClock,
+  Swarm,
+} from '../chunks/index.ts';
 import { createOverlay } from '../overlay/index.ts';
 import { SignerClient } from '../trust/index.ts';
 import { backendOf } from './backend-choice.ts';
@@ -26,6 +34,10 @@ import { Versions } from './versions.ts';
 import type { World } from './world.ts';
 
 const second = 1000;
+const mib = 1024 * 1024;
+
+/** Limits of what one peer may send over its channel of chunks, and have waiting here to be sent. */
+const CHANNEL = { frameTimeoutMs: 60 * second, maxFramesPerSecond: 20_000, maxBufferedBytes: 2 * mib };
 
 /** Where a validator that runs can be reached. */
 export interface Reach {
@@ -69,13 +81,20 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
 
   const holdings = new Holdings(store, { onChange: () => reporter.hurry() });
   opened.defer(() => holdings.close());
-  const fetcher = new ChunkFetcher({
+  const swarm = new Swarm({
     store,
-    network: overlay,
+    holdings,
+    channels: (events) =>
+      overlay.channels(CHUNKS_PROTOCOL, { ...CHANNEL, maxFrameBytes: MAX_CHUNKS_FRAME_BYTES }, events),
+    clock: realClock,
+    random,
+    weight: (peer) => reputation.of(peer).score,
     stallMs: 10 * second,
     onOutcome: (peer, outcome) => reputation.interaction(peer, outcome),
     onMisbehaviour: (peer, why, detail) => log.warn({ peer, why, detail }, 'a peer sent wrong bytes and is avoided'),
   });
+  opened.defer(() => swarm.stop());
+  const fetcher = new ChunkFetcher({ store, holdings, swarm, network: overlay, random, stallMs: 10 * second });
   const replicas: Replicas = new Replicas({
     self: overlay.peerId,
     store,
@@ -111,7 +130,6 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
     store,
     holdings,
     fetcher,
-    replicas: () => replicas,
     certificates: state.certificates,
     times: state.times,
     evidence: state.evidence,
@@ -150,7 +168,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
   });
 
   serveProtocols(overlay, {
-    server: new ChunkServer({ store, holdings }),
+    store,
     responder: new ChallengeResponder(store, overlay.peerId),
     task: (uid) => tasks.get(uid),
     isValidator,

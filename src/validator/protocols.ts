@@ -1,4 +1,10 @@
-import { CHUNKS_PROTOCOL, type ChallengeResponder, type ChunkServer, MAX_REQUEST_BYTES } from '../chunks/index.ts';
+import {
+  answerBlock,
+  BLOCK_PROTOCOL,
+  type ChallengeResponder,
+  type ChunkStore,
+  MAX_BLOCK_REQUEST_BYTES,
+} from '../chunks/index.ts';
 import { MalformedError } from '../codec/index.ts';
 import { type Overlay, Refusal } from '../overlay/index.ts';
 import type { ModelTask } from './model-task.ts';
@@ -8,17 +14,19 @@ import { decodeLearn, encodeLearned, LEARN_PROTOCOL, MAX_LEARN_BYTES } from './w
 const second = 1000;
 
 export interface ServedParts {
-  readonly server: ChunkServer;
+  readonly store: ChunkStore;
   readonly responder: ChallengeResponder;
   readonly task: (uid: string) => ModelTask | undefined;
   readonly isValidator: (peer: string) => boolean;
 }
 
-/** What this validator answers to members, beside votes and versions: chunks, storage challenges, neighbours' models. */
+/** What this validator answers to members, beside votes, versions and the swarm: blocks, storage challenges, neighbours' models. */
 export function serveProtocols(overlay: Pick<Overlay, 'handle'>, parts: ServedParts): void {
-  const { server, responder } = parts;
-  overlay.handle(CHUNKS_PROTOCOL, { maxRequestBytes: MAX_REQUEST_BYTES, timeoutMs: 10 * second }, (request, from) =>
-    refusingNonsense(() => server.answer(request, from)),
+  const { store, responder } = parts;
+  overlay.handle(
+    BLOCK_PROTOCOL,
+    { maxRequestBytes: MAX_BLOCK_REQUEST_BYTES, timeoutMs: 10 * second, maxConcurrentPerPeer: 4 },
+    (request) => refusingNonsense(() => answerBlock(store, request)),
   );
   overlay.handle(
     CHALLENGE_PROTOCOL,

@@ -9,7 +9,6 @@ import {
   type KeptVersion,
   parseBlockCid,
   planRetention,
-  type Source,
 } from '../chunks/index.ts';
 import type { Charter } from '../overlay/index.ts';
 import type { Neighbours } from './neighbours.ts';
@@ -61,15 +60,6 @@ export class Replicas {
 
   constructor(parts: ReplicasParts) {
     this.#parts = parts;
-  }
-
-  /** Who may have blocks of a version, with what each said that it holds; `chunks` is undefined while its manifest is not here. */
-  sources(version: string, chunks: number | undefined): readonly Source[] {
-    const { peers, neighbours } = this.#parts;
-    return peers().map((peer) => ({
-      peer,
-      map: chunks === undefined ? undefined : neighbours.map(peer, version, chunks),
-    }));
   }
 
   /** How many chunks of the newest and of pinned versions are placed here, and how many of those are held. */
@@ -125,10 +115,9 @@ export class Replicas {
   }
 
   async #fetch(version: Wanted, signal: AbortSignal): Promise<void> {
-    const { fetcher, holdings, log } = this.#parts;
+    const { fetcher, holdings, peers: sources, log } = this.#parts;
     const { cid } = version;
     const name = cid.toString();
-    const sources = () => this.sources(name, holdings.get(cid)?.manifest.chunks.length);
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(FETCH_MILLISECONDS)]);
     try {
       const manifest = await fetcher.manifest(cid, { sources, signal: deadline });

@@ -8,7 +8,6 @@ import {
   type Holdings,
   type Manifest,
   parseBlockCid,
-  type Source,
 } from '../chunks/index.ts';
 import { MalformedError } from '../codec/index.ts';
 import type { Snapshot } from '../learning/index.ts';
@@ -32,7 +31,7 @@ import { judge, LOOK_MILLISECONDS, type OpenedVersion } from './judge.ts';
 import type { ValidatorMetrics } from './metrics.ts';
 import type { ModelTask } from './model-task.ts';
 import type { Problems } from './problems.ts';
-import type { CertifiedVersion, Replicas } from './replicas.ts';
+import type { CertifiedVersion } from './replicas.ts';
 import { UnderWay } from './under-way.ts';
 import { decodeLatest, encodeLatestReply, VERSIONS_PROTOCOL } from './wire.ts';
 import type { World } from './world.ts';
@@ -47,7 +46,6 @@ export interface VersionsParts {
   readonly store: ChunkStore;
   readonly holdings: Holdings;
   readonly fetcher: ChunkFetcher;
-  readonly replicas: () => Replicas;
   readonly certificates: CertificateStore;
   readonly times: CertifiedTimes;
   readonly evidence: EvidenceStore;
@@ -206,7 +204,7 @@ export class Versions {
         const limit = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(LOOK_MILLISECONDS)]);
         await problems.writing('proposal', async () => {
           // Only the proposer is sure to have it; others are asked as they come to hold it.
-          opened = await this.#open(proposal, [{ peer: proposal.proposer }], limit);
+          opened = await this.#open(proposal, [proposal.proposer], limit);
         });
         return opened;
       },
@@ -219,20 +217,16 @@ export class Versions {
   /** Gets all of a version here. Its blocks stay from the first one on, until its height is decided. @throws MalformedError, FetchStalledError, VolumeFullError */
   async #open(
     { model, age, version }: Pick<Proposal, 'model' | 'age' | 'version'>,
-    first: readonly Source[],
+    first: readonly string[],
     signal: AbortSignal,
   ): Promise<OpenedVersion> {
-    const { fetcher, holdings, store, replicas } = this.#parts;
+    const { fetcher, store, peers } = this.#parts;
     const cid = cidOfVersion(version);
-    // What they said to hold may be a moment old: everybody is asked.
-    const sources = () => [...first, ...replicas().sources(version, undefined)];
+    const sources = () => [...first, ...peers()];
     this.#underWay.protect(model, age, [version]);
     const manifest = await fetcher.manifest(cid, { sources, signal });
     this.#underWay.protect(model, age, blocksOf(cid, manifest));
-    if (manifest.model === model) {
-      await fetcher.fetch(cid, { chunks: 'all', sources, signal });
-      holdings.follow(cid, manifest);
-    }
+    if (manifest.model === model) await fetcher.fetch(cid, { chunks: 'all', sources, signal });
     const snapshot = async () => ({ age, tensors: await assemble(manifest, (chunk) => store.get(chunk)) });
     return { manifest, snapshot };
   }

@@ -1,4 +1,5 @@
 import {
+  type Channels,
   type Charter,
   type Overlay,
   type OverlayInit,
@@ -113,6 +114,10 @@ export class ScriptedOverlay implements Overlay {
   }
 
   handle(): void {}
+
+  channels(): Channels {
+    return { send: () => true, close: () => undefined };
+  }
 
   async request(): Promise<Uint8Array> {
     throw new Error('nobody asks here');

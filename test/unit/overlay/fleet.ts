@@ -43,7 +43,14 @@ export class Fleet {
   /** A started peer that knows no charter yet. */
   async peer(
     name: string,
-    more: { key?: Key; store?: CharterStore; listen?: readonly string[]; network?: string } = {},
+    more: {
+      key?: Key;
+      store?: CharterStore;
+      listen?: readonly string[];
+      network?: string;
+      /** Before it is started. */
+      setUp?: (overlay: Overlay) => void;
+    } = {},
   ): Promise<TestPeer> {
     const key = more.key ?? (await generateIdentity());
     const store = more.store ?? memoryCharterStore();
@@ -55,6 +62,7 @@ export class Fleet {
       charters: store,
       log: log.child({ peer: name }),
     });
+    more.setUp?.(overlay);
     await overlay.start();
     const peer = { overlay, key, store, member: memberOf(name, key.peerId, overlay.addresses) };
     this.peers.push(peer);
@@ -70,8 +78,13 @@ export class Fleet {
   }
 
   /** Peers that all obey one charter and are connected to each other. */
-  async flock(size: number): Promise<readonly TestPeer[]> {
-    const peers = await Promise.all(Array.from({ length: size }, (_, i) => this.peer(`flock-${i}`)));
+  async flock(
+    size: number,
+    setUp: (overlay: Overlay, index: number) => void = () => undefined,
+  ): Promise<readonly TestPeer[]> {
+    const peers = await Promise.all(
+      Array.from({ length: size }, (_, i) => this.peer(`flock-${i}`, { setUp: (overlay) => setUp(overlay, i) })),
+    );
     const signed = await this.charter(peers.map((p) => p.member));
     await Promise.all(peers.map((p) => p.overlay.adopt(signed)));
     await allConnected(peers);

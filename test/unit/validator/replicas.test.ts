@@ -1,17 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type BuiltVersion,
-  ChunkFetcher,
-  type ChunkNetwork,
-  ChunkServer,
-  ChunkStore,
-  Holdings,
-  realClock,
-} from '../../../src/chunks/index.ts';
+import { type BuiltVersion, ChunkStore } from '../../../src/chunks/index.ts';
 import type { Charter, Placement } from '../../../src/overlay/index.ts';
 import { Neighbours } from '../../../src/validator/neighbours.ts';
 import { Problems } from '../../../src/validator/problems.ts';
 import { Replicas } from '../../../src/validator/replicas.ts';
+import { Hub } from '../chunks/hub.ts';
 import { charterOf, folder, heldOf, keptLog, peer, report, version } from './fixtures.ts';
 import { digits } from './flock.ts';
 
@@ -36,19 +29,13 @@ async function replicas(options: {
   readonly inUse?: () => ReadonlySet<string>;
 }) {
   const store = await stock(options.here ?? [], options.maxBytes);
-  const servers = new Map<string, ChunkServer>();
-  for (const [name, blocks] of Object.entries(options.there ?? {})) {
-    const theirs = await stock(blocks);
-    servers.set(name, new ChunkServer({ store: theirs, holdings: new Holdings(theirs) }));
+  const hub = new Hub();
+  const others = Object.entries(options.there ?? {});
+  for (const [name, blocks] of others) {
+    const { holdings } = hub.join(name, await stock(blocks));
+    for (const [built] of blocks) holdings.follow(built.cid, built.manifest);
   }
-  const network: ChunkNetwork = {
-    request: async (who, _protocol, bytes) => {
-      const server = servers.get(who);
-      if (server === undefined) throw new Error(`${who} is gone`);
-      return server.answer(bytes, self);
-    },
-  };
-  const holdings = new Holdings(store);
+  const { holdings, fetcher } = hub.join(self, store, { stallMs: 400 });
   const neighbours = new Neighbours(() => 0);
   const problems = new Problems();
   const { log, lines } = keptLog();
@@ -57,10 +44,10 @@ async function replicas(options: {
     self,
     store,
     holdings,
-    fetcher: new ChunkFetcher({ store, network, clock: realClock, random: () => 0.5, stallMs: 100 }),
+    fetcher,
     neighbours,
     charter: () => world.charter,
-    peers: () => [...servers.keys()],
+    peers: () => others.map(([name]) => name),
     kept: () => world.kept.map(({ cid, manifest }) => ({ cid, model: manifest.model, age: manifest.age })),
     inUse: options.inUse ?? (() => new Set()),
     problems,

@@ -1,0 +1,21 @@
+/** Questions to peers, as this room sees them; the overlay fits. Rejects when the peer cannot be reached, is late, or sends too much. */
+export interface ChunkNetwork {
+  request(
+    peer: string,
+    protocol: string,
+    bytes: Uint8Array,
+    options: { readonly timeoutMs: number; readonly maxReplyBytes: number; readonly signal?: AbortSignal },
+  ): Promise<Uint8Array>;
+}
+
+/** What no honest peer does. */
+export type Misbehaviour = 'malformed' | 'wrong-bytes' | 'oversize';
+/** How what was asked of a peer ended. */
+export type FetchOutcome = 'ok' | 'refused' | 'timeout' | Misbehaviour;
+
+/** What a failed request says of the peer. The overlay's errors carry a `kind`; any other is taken for silence. */
+export function outcomeOf(error: unknown): 'refused' | 'timeout' | 'oversize' {
+  const kind = error instanceof Error && 'kind' in error ? error.kind : undefined;
+  if (kind === 'too-large') return 'oversize';
+  return kind === 'refused' ? 'refused' : 'timeout';
+}

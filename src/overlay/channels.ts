@@ -1,0 +1,235 @@
+import type { Connection, Stream, StreamMessageEvent } from '@libp2p/interface';
+import { encode } from 'it-length-prefixed';
+import type { Logger } from 'pino';
+import { Uint8ArrayList } from 'uint8arraylist';
+import { deadline } from './deadline.ts';
+import { FrameReader, FrameTooLargeError } from './frame-reader.ts';
+import type { OverlayNode } from './node.ts';
+import type { ChannelEvents, ChannelOptions, Channels, Interaction } from './types.ts';
+import { wordsOf } from './words.ts';
+
+export interface ChannelsInit {
+  readonly protocol: string;
+  readonly options: ChannelOptions;
+  readonly events: ChannelEvents;
+  /** A greeted connection to a member, dialed where there is none. */
+  readonly connect: (peer: string, signal: AbortSignal) => Promise<Connection>;
+  readonly isMember: (peer: string) => boolean;
+  readonly onInteraction: (peer: string, event: Interaction) => void;
+  readonly log: Logger;
+}
+
+/** How long a stream may take to be opened, dialing included. */
+const openTimeoutMs = 15_000;
+/** Streams that one peer may have open here: its own, and one more while it makes up for a lost one. */
+const maxInboundStreams = 2;
+
+/** Long-lived streams of one protocol, a few a peer; what is sent goes over the oldest that is open. */
+export class ChannelSet implements Channels {
+  readonly #init: ChannelsInit;
+  readonly #channels = new Map<string, Channel>();
+
+  constructor(init: ChannelsInit) {
+    this.#init = init;
+  }
+
+  async register(node: OverlayNode): Promise<void> {
+    await node.handle(
+      this.#init.protocol,
+      (stream, { remotePeer }) => this.#channel(remotePeer.toString()).add(stream),
+      {
+        maxInboundStreams,
+        maxOutboundStreams: maxInboundStreams,
+      },
+    );
+  }
+
+  send(peer: string, parts: readonly Uint8Array[]): boolean {
+    return this.#channel(peer).send(parts);
+  }
+
+  close(peer: string, reason: Error): void {
+    this.#channels.get(peer)?.close(reason);
+  }
+
+  stop(): void {
+    for (const channel of this.#channels.values()) channel.close(new Error('the overlay stops'));
+  }
+
+  #channel(peer: string): Channel {
+    const known = this.#channels.get(peer);
+    if (known !== undefined) return known;
+    const channel = new Channel(peer, this.#init, () => {
+      if (this.#channels.get(peer) !== channel) return;
+      this.#channels.delete(peer);
+      this.#init.events.onClosed(peer);
+    });
+    this.#channels.set(peer, channel);
+    return channel;
+  }
+}
+
+/** One peer's. It ends with its last stream, or when none can be opened; what was not sent by then is lost. */
+class Channel {
+  readonly #peer: string;
+  readonly #init: ChannelsInit;
+  readonly #ended: () => void;
+  readonly #streams: Stream[] = [];
+  /** What was sent before a stream was open. */
+  #waiting: Uint8ArrayList | undefined;
+  #isOver = false;
+
+  constructor(peer: string, init: ChannelsInit, ended: () => void) {
+    this.#peer = peer;
+    this.#init = init;
+    this.#ended = ended;
+  }
+
+  send(parts: readonly Uint8Array[]): boolean {
+    const frame = encode.single(new Uint8ArrayList(...parts));
+    const stream = this.#streams.find(({ writeStatus }) => writeStatus === 'writable');
+    if (stream !== undefined) return this.#write(stream, frame);
+    if (this.#waiting === undefined) {
+      this.#waiting = new Uint8ArrayList();
+      void this.#open();
+    }
+    this.#waiting.append(frame);
+    return this.#waiting.byteLength < this.#init.options.maxBufferedBytes;
+  }
+
+  add(stream: Stream): void {
+    const { options, events, isMember, log } = this.#init;
+    if (this.#isOver || !isMember(this.#peer)) {
+      stream.abort(new Error('not wanted'));
+      return;
+    }
+    this.#streams.push(stream);
+    const reader = new FrameReader(options.maxFrameBytes);
+    const brake = new Brake(stream, options.maxFramesPerSecond);
+    let late: NodeJS.Timeout | undefined;
+    const fail = (error: Error, event: Interaction): void => {
+      log.debug({ peer: this.#peer, reason: error.message }, 'channel broken off');
+      this.#init.onInteraction(this.#peer, event);
+      this.close(error);
+    };
+    const onMessage = ({ data }: StreamMessageEvent): void => {
+      try {
+        let frames = 0;
+        for (const frame of reader.read(data)) {
+          frames += 1;
+          events.onFrame(this.#peer, frame);
+          if (this.#isOver) return;
+        }
+        const isHeld = brake.took(frames);
+        if (frames > 0 || isHeld) {
+          clearTimeout(late);
+          late = undefined;
+        }
+        if (reader.isWithin && !isHeld) {
+          late ??= setTimeout(
+            () => fail(new Error(`a frame took more than ${options.frameTimeoutMs} ms`), 'timeout'),
+            options.frameTimeoutMs,
+          );
+        }
+      } catch (error) {
+        fail(
+          error instanceof Error ? error : new Error(String(error)),
+          error instanceof FrameTooLargeError ? 'oversize' : 'malformed',
+        );
+      }
+    };
+    const gone = (): void => {
+      clearTimeout(late);
+      brake.release();
+      this.#lost(stream);
+    };
+    stream.addEventListener('close', gone, { once: true });
+    stream.addEventListener('remoteCloseWrite', () => stream.abort(new Error('the other side is done')), {
+      once: true,
+    });
+    stream.addEventListener('drain', () => queueMicrotask(() => this.#drained(stream)));
+    stream.addEventListener('message', onMessage);
+    if (stream.status !== 'open') gone();
+    else this.#flush(stream);
+  }
+
+  close(reason: Error): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#waiting = undefined;
+    for (const stream of [...this.#streams]) stream.abort(reason);
+    this.#ended();
+  }
+
+  #write(stream: Stream, bytes: Uint8ArrayList): boolean {
+    try {
+      if (stream.writeBufferLength + bytes.byteLength > 4 * this.#init.options.maxBufferedBytes)
+        throw new Error('it does not take what is sent to it');
+      return stream.send(bytes);
+    } catch (error) {
+      this.close(error instanceof Error ? error : new Error(String(error)));
+      return false;
+    }
+  }
+
+  #flush(stream: Stream): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting !== undefined && this.#write(stream, waiting)) this.#drained(stream);
+  }
+
+  #drained(stream: Stream): void {
+    if (!this.#isOver && stream.writableNeedsDrain !== true) this.#init.events.onDrain(this.#peer);
+  }
+
+  async #open(): Promise<void> {
+    const { protocol, connect, log } = this.#init;
+    const limit = deadline(openTimeoutMs);
+    try {
+      const connection = await connect(this.#peer, limit.signal);
+      this.add(await connection.newStream(protocol, { signal: limit.signal }));
+    } catch (error) {
+      log.debug({ peer: this.#peer, protocol, reason: wordsOf(error) }, 'no channel');
+      if (this.#streams.length === 0) this.close(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      limit.clear();
+    }
+  }
+
+  #lost(stream: Stream): void {
+    const at = this.#streams.indexOf(stream);
+    if (at >= 0) this.#streams.splice(at, 1);
+    if (this.#streams.length === 0) this.close(new Error('its last stream ended'));
+  }
+}
+
+/** Reads no more of a stream for the rest of a second in which too many frames came: they cost more than their bytes. */
+class Brake {
+  readonly #stream: Stream;
+  readonly #most: number;
+  #count = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(stream: Stream, most: number) {
+    this.#stream = stream;
+    this.#most = most;
+  }
+
+  /** @returns whether nothing more is read for now */
+  took(frames: number): boolean {
+    this.#count += frames;
+    if (frames > 0) this.#timer ??= setTimeout(() => this.#again(), 1000);
+    if (this.#count > this.#most && this.#stream.readStatus === 'readable') this.#stream.pause();
+    return this.#stream.readStatus === 'paused';
+  }
+
+  release(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #again(): void {
+    this.#timer = undefined;
+    this.#count = 0;
+    if (this.#stream.readStatus === 'paused') this.#stream.resume();
+  }
+}
