@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, stat, statfs, unlink } from 'node:fs/promises';
 
 /** An open file, or a folder opened to be synced. */
 export interface DiskFile {
@@ -6,6 +6,13 @@ export interface DiskFile {
   writeFile(data: Uint8Array): Promise<void>;
   sync(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Room on a volume, bytes. */
+export interface Space {
+  /** What this process may still write. */
+  readonly freeBytes: number;
+  readonly totalBytes: number;
 }
 
 /** The part of a file system that stores need; tests pass one that fails. Errors carry node's `code`. */
@@ -18,6 +25,8 @@ export interface Disk {
   rename(from: string, to: string): Promise<void>;
   /** Bytes of a file. */
   size(path: string): Promise<number>;
+  /** Room on the volume that a file or folder is on. */
+  space(path: string): Promise<Space>;
   unlink(path: string): Promise<void>;
 }
 
@@ -29,6 +38,10 @@ export const realDisk: Disk = {
   readFile: (path) => readFile(path),
   rename,
   size: async (path) => (await stat(path)).size,
+  space: async (path) => {
+    const { bavail, blocks, bsize } = await statfs(path);
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+  },
   unlink,
 };
 

@@ -1,5 +1,10 @@
 import { errorCode } from './disk.ts';
 
+export interface VolumeFullOptions extends ErrorOptions {
+  /** What there is no room in, and by how much; `the volume is full` unless told. */
+  readonly because?: string;
+}
+
 /** The volume has no room for a file. The write left nothing behind and what was there stays; free space or a larger volume repairs it. */
 export class VolumeFullError extends Error {
   override readonly name = 'VolumeFullError';
@@ -8,10 +13,14 @@ export class VolumeFullError extends Error {
   readonly path: string;
   readonly neededBytes: number;
 
-  constructor(path: string, neededBytes: number, options?: ErrorOptions) {
+  constructor(
+    path: string,
+    neededBytes: number,
+    { because = 'the volume is full', ...options }: VolumeFullOptions = {},
+  ) {
     super(
-      `could not write ${neededBytes} bytes under ${path}: the volume is full; ` +
-        'raise spec.storage.size, or drop versions that are not kept',
+      `could not write ${neededBytes} bytes under ${path}: ${because}; ` +
+        'raise spec.storage.size, or keep fewer versions (spec.versions.keep of the models, pinned ModelShards)',
       options,
     );
     this.path = path;
