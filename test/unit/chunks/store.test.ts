@@ -43,7 +43,7 @@ describe('a chunk store', () => {
 
   it('removes a file that was changed on disk and counts it as missing', async () => {
     const dir = await folder();
-    const store = await ChunkStore.open(dir);
+    const store = await ChunkStore.open(dir, { cacheBytes: 0 });
     const onLost = vi.fn();
     store.listen({ onLost });
     const cid = await store.put(bytes('sound'));
@@ -57,7 +57,7 @@ describe('a chunk store', () => {
 
   it('takes a block again after it was lost', async () => {
     const dir = await folder();
-    const store = await ChunkStore.open(dir);
+    const store = await ChunkStore.open(dir, { cacheBytes: 0 });
     const cid = await store.put(bytes('again'));
     await writeFile(pathOf(dir, cid), '');
     await store.get(cid);
@@ -164,7 +164,7 @@ describe('a chunk store', () => {
     await expect(store.putAll([wrong])).rejects.toThrow(WrongBytesError);
   });
 
-  it('does not call a block held whose folder could not be synced, and takes it once it can', async () => {
+  it('does not keep a block whose folder could not be synced, and takes it once it can', async () => {
     let broken = true;
     const fs: Disk = {
       ...realDisk,
@@ -179,6 +179,37 @@ describe('a chunk store', () => {
     expect(store.list()).toEqual([]);
     broken = false;
     expect(store.has(await store.put(bytes('a')))).toBe(true);
+  });
+
+  it('finds many blocks again after a restart, with their sizes', async () => {
+    const dir = await folder();
+    const first = await ChunkStore.open(dir);
+    const blocks = Array.from({ length: 500 }, (_, index) => {
+      const one = bytes('x'.repeat(index));
+      return { cid: cidOf(one), bytes: one };
+    });
+    await first.putAll(blocks);
+    await first.close();
+    const again = await ChunkStore.open(dir);
+    expect(again.usedBytes).toBe((499 * 500) / 2);
+    await again.verified;
+    expect(new Set(again.names())).toEqual(new Set(blocks.map(({ cid }) => cid.toString())));
+    expect(again.list().map(String)).toEqual(again.names());
+  });
+
+  it('writes no more of many blocks when one could not be written', async () => {
+    const store = await ChunkStore.open(await folder(), { maxBytes: 100 });
+    const taken: number[] = [];
+    function* blocks() {
+      for (let index = 0; index < 1000; index++) {
+        taken.push(index);
+        const one = new Uint8Array(50).fill(index % 256);
+        yield { cid: cidOf(one), bytes: one };
+      }
+    }
+    await expect(store.putAll(blocks())).rejects.toThrow(VolumeFullError);
+    await store.close();
+    expect(taken.length).toBeLessThan(50);
   });
 
   it('deletes', async () => {
