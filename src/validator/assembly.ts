@@ -184,7 +184,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
   overlay.subscribe('reports', (report, from) => neighbours.hear(from, report));
   const http = createHttp({
     metrics: metrics.registry,
-    refresh: () => refreshMetrics(metrics, reportParts, replicas, others()),
+    refresh: () => refreshMetrics(metrics, reportParts, replicas, store, others()),
     notReady: () => (overlay.charter === undefined ? 'no charter yet: waits for the operator' : undefined),
     status: () => describe(name, overlay, reportParts, replicas),
     model: (wanted) => {

@@ -1,3 +1,4 @@
+import type { ChunkStore } from '../chunks/index.ts';
 import type { Member } from '../overlay/index.ts';
 import type { ValidatorMetrics } from './metrics.ts';
 import type { Replicas } from './replicas.ts';
@@ -8,6 +9,7 @@ export function refreshMetrics(
   metrics: ValidatorMetrics,
   parts: ReportParts,
   replicas: Replicas,
+  store: Pick<ChunkStore, 'scrubbed'>,
   others: readonly Member[],
 ): void {
   metrics.peers.set(parts.peers().length);
@@ -15,6 +17,16 @@ export function refreshMetrics(
   const { assigned, held } = replicas.standing();
   metrics.chunks.set({ state: 'assigned' }, assigned);
   metrics.chunks.set({ state: 'held' }, held);
+  const { checked, corrupt, sinceRoundMs } = store.scrubbed;
+  for (const [counter, total] of [
+    [metrics.scrubbedChunks, checked],
+    [metrics.corruptChunks, corrupt],
+  ] as const) {
+    counter.reset(); // the store counts
+    counter.inc(total);
+  }
+  if (sinceRoundMs === undefined) metrics.scrubAgeSeconds.remove();
+  else metrics.scrubAgeSeconds.set(sinceRoundMs / 1000);
   for (const gauge of [metrics.updates, metrics.loss, metrics.accuracy, metrics.divergence, metrics.certifiedUpdates])
     gauge.reset(); // models that are learned here no longer have no line
   for (const { model, progress } of parts.tasks()) {

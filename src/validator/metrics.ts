@@ -68,6 +68,21 @@ export function createValidatorMetrics() {
       registers,
     }),
     storedBytes: new Gauge({ name: 'murmuration_chunks_bytes', help: 'Bytes in the chunk store.', registers }),
+    scrubbedChunks: new Counter({
+      name: 'murmuration_chunks_scrubbed_total',
+      help: 'Files of the chunk store that were read and hashed to see that they are sound.',
+      registers,
+    }),
+    corruptChunks: new Counter({
+      name: 'murmuration_chunks_corrupt_total',
+      help: 'Of the scrubbed files those whose bytes were not what their name says; they are removed.',
+      registers,
+    }),
+    scrubAgeSeconds: new Gauge({
+      name: 'murmuration_chunks_scrub_age_seconds',
+      help: 'Time since every file of the chunk store was looked at; no line before the first time.',
+      registers,
+    }),
     votes: new Counter({
       name: 'murmuration_votes_total',
       help: 'Proposals judged by this validator, by verdict.',

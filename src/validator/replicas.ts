@@ -18,6 +18,9 @@ import type { Problems } from './problems.ts';
 /** A fetch has a deadline of its own: versions come faster than a stalled fetch gives up, and a newer one matters more. */
 const FETCH_MILLISECONDS = 20_000;
 
+/** Blocks that are deleted between two looks at what is in use. */
+const DELETED_AT_ONCE = 64;
+
 /** A version that is kept here. */
 export interface CertifiedVersion {
   readonly cid: CID;
@@ -159,11 +162,14 @@ export class Replicas {
         const held = (peer: string) => neighbours.map(peer, cid, placed.chunks);
         return new Set([...mine, ...notYetElsewhere(charter(), placed, self, held)]);
       },
-      held: store.list().map((cid) => cid.toString()),
+      held: store.names(),
       inUse: inUse(),
     });
-    const drop = new Set(plan.drop);
-    for (const cid of store.list()) if (drop.has(cid.toString())) await store.delete(cid);
+    for (let at = 0; at < plan.drop.length; at += DELETED_AT_ONCE) {
+      const begunMeanwhile = inUse(); // since the plan: a proposal may have the same bytes in it
+      const gone = plan.drop.slice(at, at + DELETED_AT_ONCE).filter((name) => !begunMeanwhile.has(name));
+      await Promise.all(gone.flatMap((name) => parseBlockCid(name) ?? []).map((cid) => store.delete(cid)));
+    }
     for (const { cid } of holdings.list()) {
       if (!plan.kept.includes(cid.toString()) && !inUse().has(cid.toString())) holdings.unfollow(cid);
     }

@@ -24,6 +24,16 @@ export interface ValidatorState {
   readonly checkpoints: (uid: string) => string;
 }
 
+const forGood = new AbortController().signal;
+const MEBIBYTE = 1024 * 1024;
+
+/**
+ * Bytes of a volume that chunks leave to checkpoints, certificates, evidence and reputation: 5 %, at least 64 MiB and at most
+ * 4 GiB (two of the largest checkpoints and the next one), but never more than half.
+ */
+export const leftToOthers = (totalBytes: number): number =>
+  Math.floor(Math.min(Math.max(totalBytes / 20, 64 * MEBIBYTE), 4096 * MEBIBYTE, totalBytes / 2));
+
 /** Reads the identity key and opens the state folder; what holds something open is closed by `opened`. @throws StartError */
 export async function openState(
   { identity, stateDir, log }: Pick<ValidatorOptions, 'identity' | 'stateDir' | 'log'>,
@@ -42,7 +52,12 @@ export async function openState(
     'see that the volume is mounted there and can be written',
     async () => {
       await mkdir(stateDir, { recursive: true });
-      const chunks = await ChunkStore.open(path.join(stateDir, 'chunks'), { fs: world.disk });
+      const { totalBytes } = await world.disk.space(stateDir);
+      const chunks = await ChunkStore.open(path.join(stateDir, 'chunks'), {
+        fs: world.disk,
+        clock: { now: world.monotonic, sleep: (ms, signal = forGood) => world.sleep(ms, signal) },
+        minFreeBytes: leftToOthers(totalBytes),
+      });
       opened.defer(() => chunks.close());
       return {
         identity: key,
