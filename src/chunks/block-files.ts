@@ -8,7 +8,7 @@ import {
   removeIfThere,
   VolumeFullError,
 } from '../disk/index.ts';
-import { parseBlockCid } from './cid.ts';
+import { isBlockName } from './cid.ts';
 
 export interface BlockFilesOptions {
   /** Bytes of the volume that stay free for other files. */
@@ -49,7 +49,7 @@ export class BlockFiles {
     await this.#disk.mkdir(`${this.#dir}/blocks`, { recursive: true });
     const names = await this.#disk.readdir(`${this.#dir}/blocks`);
     const found = new Map<string, number>();
-    const rest = names.filter((name) => parseBlockCid(name) !== undefined).values();
+    const rest = names.filter(isBlockName).values();
     const worker = async (): Promise<void> => {
       for (const name of rest) found.set(name, await this.#disk.size(this.#path(name)));
     };
