@@ -1,4 +1,6 @@
-import { mkdir, open, readdir, readFile, rename, stat, statfs, unlink } from 'node:fs/promises';
+import { close, fsync, open, writeFile } from 'node:fs';
+import { mkdir, readdir, readFile, rename, stat, statfs, unlink } from 'node:fs/promises';
+import { promisify } from 'node:util';
 
 /** An open file, or a folder opened to be synced. */
 export interface DiskFile {
@@ -30,10 +32,39 @@ export interface Disk {
   unlink(path: string): Promise<void>;
 }
 
+const openFile = promisify(open);
+const writeTo = promisify(writeFile);
+const sync = promisify(fsync);
+const closeFile = promisify(close);
+
+/** A file by its descriptor: half the CPU of a `FileHandle`, which counts for a store of many small files. */
+class RealFile implements DiskFile {
+  #descriptor: number;
+
+  constructor(descriptor: number) {
+    this.#descriptor = descriptor;
+  }
+
+  writeFile(data: Uint8Array): Promise<void> {
+    return writeTo(this.#descriptor, data);
+  }
+
+  sync(): Promise<void> {
+    return sync(this.#descriptor);
+  }
+
+  async close(): Promise<void> {
+    const descriptor = this.#descriptor;
+    this.#descriptor = CLOSED; // the system gives the number to the next file
+    if (descriptor !== CLOSED) await closeFile(descriptor);
+  }
+}
+const CLOSED = -1;
+
 /** The machine's own file system. */
 export const realDisk: Disk = {
   mkdir,
-  open: (path, flags) => open(path, flags, 0o600),
+  open: async (path, flags) => new RealFile(await openFile(path, flags, 0o600)),
   readdir: (path) => readdir(path),
   readFile: (path) => readFile(path),
   rename,
