@@ -1,46 +1,15 @@
 import type { CID } from 'multiformats/cid';
-import { type Disk, errorCode, realDisk, VolumeFullError } from '../disk/index.ts';
+import { errorCode, realDisk, VolumeFullError } from '../disk/index.ts';
 import { BlockCache } from './block-cache.ts';
 import { BlockFiles } from './block-files.ts';
 import { type Codec, cidOf, isBlockCid, matches, parseBlockCid, RAW } from './cid.ts';
-import { type Clock, realClock } from './clock.ts';
+import { realClock } from './clock.ts';
 import { WrongBytesError } from './errors.ts';
 import { type Look, Scrub, type ScrubCounts, type Verification } from './scrub.ts';
+import type { ChunkStoreEvents, ChunkStoreOptions, Loss } from './store-options.ts';
 
 export type { ScrubCounts, Verification } from './scrub.ts';
-
-export interface ChunkStoreOptions {
-  /** The file system; the machine's own unless told. */
-  readonly fs?: Disk;
-  /** Time, for the slow check of all files and for how often the volume is looked at; the machine's own unless told. */
-  readonly clock?: Clock;
-  /** Blocks beyond this many bytes are refused with VolumeFullError, before the disk itself is full. */
-  readonly maxBytes?: number;
-  /** So many bytes of the volume stay free for other files: a write that would leave less is refused with VolumeFullError. Default 0. */
-  readonly minFreeBytes?: number;
-  /** Memory for blocks that were just written or read. Default 16 MiB; 0: none. */
-  readonly cacheBytes?: number;
-  /** Bytes that may be written and not durable yet; writers wait beyond. Default 64 MiB. */
-  readonly maxUnsyncedBytes?: number;
-  /** Bytes that the slow check hashes a second, once all files were checked. Default 1 GiB an hour, or everything a day where that is more. */
-  readonly scrubBytesPerSecond?: number;
-}
-
-/**
- * Why a block is gone: somebody deleted it; its bytes did not hash to its name; or it was here for a moment, but the disk could
- * not make it durable.
- */
-export type Loss = 'deleted' | 'corrupt' | 'not durable';
-
-export interface ChunkStoreEvents {
-  /** A block is here and checked. It is durable a moment later, unless `onLost` says otherwise. */
-  readonly onHave?: (cid: CID) => void;
-  /**
-   * A block is gone, its file is removed.
-   * @param error of a block that could not be made durable: VolumeFullError, or the disk's error
-   */
-  readonly onLost?: (cid: CID, why: Loss, error?: unknown) => void;
-}
+export type { ChunkStoreEvents, ChunkStoreOptions, Loss } from './store-options.ts';
 
 /** Blocks that {@link ChunkStore.putAll} writes at once. */
 const WRITERS = 16;
@@ -219,8 +188,8 @@ export class ChunkStore {
   /** Remove a block; false when it was not here. It is not here from the call on, unless it is being written. */
   async delete(cid: CID): Promise<boolean> {
     const key = cid.toString();
-    const writing = this.#writing.get(key);
-    if (writing !== undefined) await writing.catch(() => undefined); // the writer reports its own failure
+    for (let writing = this.#writing.get(key); writing !== undefined; writing = this.#writing.get(key))
+      await writing.catch(() => undefined); // the writer reports its own failure
     if (!this.#entries.has(key)) return false;
     await this.#remove(cid, key, 'deleted');
     return true;
@@ -243,6 +212,7 @@ export class ChunkStore {
     this.#closed.abort();
     await Promise.allSettled([this.#verification, this.#scrubbing, ...this.#writing.values()]);
     await Promise.allSettled([...this.#entries.values()].flatMap(({ durable }) => durable ?? []));
+    await Promise.allSettled(this.#removing.values());
     await this.#files.close();
     await this.#scrub.keepPlace();
     this.#listeners.clear();
@@ -333,8 +303,9 @@ export class ChunkStore {
         }
         return bytes;
       }
-      await this.#writing.get(key)?.catch(() => undefined); // it may be what a writer has replaced just now
-      if (this.#entries.get(key) !== entry) continue;
+      const writing = this.#writing.get(key);
+      if (writing !== undefined) await writing.catch(() => undefined); // what was read may be what it has replaced
+      if (writing !== undefined || this.#entries.get(key) !== entry) continue;
       await this.#remove(cid, key, 'corrupt');
       return 'corrupt';
     }
