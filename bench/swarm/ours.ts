@@ -103,7 +103,7 @@ export async function startOurs(config: PeerConfig): Promise<Ours> {
     charters: memoryCharterStore(),
     log,
   });
-  const holdings = new Holdings(store, { onChange: () => reporter.hurry() });
+  const holdings = new Holdings(store, { onChange: (version) => swarm.isFetching(version) || reporter.hurry() });
   overlay.subscribe('reports', () => undefined);
   const reporter = new Reporter({
     publish: async () => overlay.publish('reports', encodeReport(report())),
@@ -129,7 +129,7 @@ export async function startOurs(config: PeerConfig): Promise<Ours> {
     problems: [],
   });
 
-  const swarm = new Swarm({
+  const swarm: Swarm = new Swarm({
     store: config.role === 'liar' ? lying(store) : store,
     holdings,
     channels: (events) =>
@@ -142,7 +142,14 @@ export async function startOurs(config: PeerConfig): Promise<Ours> {
   overlay.handle(BLOCK_PROTOCOL, { maxRequestBytes: MAX_BLOCK_REQUEST_BYTES, timeoutMs: 10_000 }, (request) =>
     answerBlock(store, request),
   );
-  const fetcher = new ChunkFetcher({ store, holdings, swarm, network: overlay, stallMs: 10_000 });
+  const fetcher = new ChunkFetcher({
+    store,
+    holdings,
+    swarm,
+    network: overlay,
+    stallMs: 10_000,
+    onFetched: () => reporter.hurry(),
+  });
 
   const built = config.role === 'receiver' ? undefined : build(config.file);
   if (built !== undefined) await store.putAll([{ cid: built.cid, bytes: built.manifestBlock }, ...built.chunks]);

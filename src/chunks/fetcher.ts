@@ -17,6 +17,8 @@ export interface ChunkFetcherOptions {
   readonly swarm: Pick<Swarm, 'download' | 'isAvoided' | 'report'>;
   /** For manifests; chunks come through the swarm. */
   readonly network: ChunkNetwork;
+  /** Chunks that were asked for have come, all of them, and are durable. */
+  readonly onFetched?: () => void;
   readonly clock?: Clock;
   /** Uniform in [0, 1). */
   readonly random?: () => number;
@@ -61,16 +63,23 @@ export class ChunkFetcher {
   readonly #underWay = new Map<string, Promise<unknown>>();
 
   constructor(options: ChunkFetcherOptions) {
-    this.#options = { clock: realClock, random: Math.random, timeoutMs: 10_000, stallMs: 60_000, ...options };
+    this.#options = {
+      onFetched: () => undefined,
+      clock: realClock,
+      random: Math.random,
+      timeoutMs: 10_000,
+      stallMs: 60_000,
+      ...options,
+    };
   }
 
   /**
-   * Get a version's manifest and chunks into the store. It is followed from then on.
+   * Get a version's manifest and chunks into the store, durably. It is followed from then on.
    * @throws FetchStalledError when nobody serves what is missing, VolumeFullError, MalformedError when the version's manifest is no
    * manifest, or the signal's reason
    */
   async fetch(manifestCid: CID, request: FetchRequest): Promise<FetchResult> {
-    const { store, holdings, swarm } = this.#options;
+    const { store, holdings, swarm, onFetched } = this.#options;
     const { sources, signal, onChunk } = request;
     const manifest = await this.manifest(manifestCid, request);
     holdings.follow(manifestCid, manifest);
@@ -98,6 +107,8 @@ export class ChunkFetcher {
         for (const index of unit.indexes) onChunk?.(index, unit.cid);
       }
       const { bytes, duplicateBytes } = await swarm.download(manifestCid, { units, sources, signal, onChunk });
+      await store.flush();
+      if (fetched > 0) onFetched();
       return { manifest, fetched, present, bytes, duplicateBytes };
     });
   }

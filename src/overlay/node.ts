@@ -2,13 +2,13 @@ import { type GossipSub, gossipsub, StrictSign } from '@libp2p/gossipsub';
 import { type Identify, identify } from '@libp2p/identify';
 import type { ConnectionGater, Libp2p, PrivateKey } from '@libp2p/interface';
 import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht';
-import { noise } from '@libp2p/noise';
 import { type Ping, ping } from '@libp2p/ping';
 import { prometheusMetrics } from '@libp2p/prometheus-metrics';
 import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
 import { createLibp2p } from 'libp2p';
 import type { Registry } from 'prom-client';
+import { encryption } from './encryption.ts';
 
 const second = 1000;
 const minute = 60 * second;
@@ -40,7 +40,7 @@ export async function createNode(init: NodeInit): Promise<OverlayNode> {
     nodeInfo: { name: 'murmuration', userAgent: 'murmuration' },
     addresses: { listen: [...init.listen] },
     transports: [tcp()],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [encryption()],
     streamMuxers: [yamux()],
     connectionGater: init.gater,
     connectionManager: {

@@ -79,9 +79,10 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
   );
   const { validators, others, isValidator, peers } = new Roster(overlay, world.now);
 
-  const holdings = new Holdings(store, { onChange: () => reporter.hurry() });
+  // Chunks that come by the hundred are told of when all are here, or in the next report that is due.
+  const holdings = new Holdings(store, { onChange: (version) => swarm.isFetching(version) || reporter.hurry() });
   opened.defer(() => holdings.close());
-  const swarm = new Swarm({
+  const swarm: Swarm = new Swarm({
     store,
     holdings,
     channels: (events) =>
@@ -94,7 +95,15 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
     onMisbehaviour: (peer, why, detail) => log.warn({ peer, why, detail }, 'a peer sent wrong bytes and is avoided'),
   });
   opened.defer(() => swarm.stop());
-  const fetcher = new ChunkFetcher({ store, holdings, swarm, network: overlay, random, stallMs: 10 * second });
+  const fetcher = new ChunkFetcher({
+    store,
+    holdings,
+    swarm,
+    network: overlay,
+    random,
+    stallMs: 10 * second,
+    onFetched: () => reporter.hurry(),
+  });
   const replicas: Replicas = new Replicas({
     self: overlay.peerId,
     store,

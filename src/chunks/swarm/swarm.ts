@@ -196,6 +196,11 @@ export class Swarm {
     return this.#traffic;
   }
 
+  /** Whether chunks of a version are being fetched. */
+  isFetching(version: CID): boolean {
+    return this.#ours.get(version.toString())?.running !== undefined;
+  }
+
   /** Whether a peer is left alone for what it did. */
   isAvoided(peer: string): boolean {
     return (this.#avoid.get(peer) ?? 0) > this.#o.clock.now();
@@ -617,7 +622,7 @@ export class Swarm {
   async #keep(link: Link, ours: Ours, running: Running, index: number, cid: CID, bytes: Uint8Array): Promise<void> {
     this.#writingBytes += bytes.byteLength;
     try {
-      await this.#o.store.putVerified(cid, bytes);
+      await this.#o.store.putVerified(cid, bytes, { durable: false });
     } catch (error) {
       if (error instanceof WrongBytesError) this.#wrong(link, ours, index, bytes.byteLength, error.message);
       else running.wake(error); // a full or broken disk ends the download: no other peer can repair it

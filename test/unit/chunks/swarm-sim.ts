@@ -83,7 +83,8 @@ export function memoryDisk(): Disk {
     },
     size: async (path) => files.get(path)?.byteLength ?? 0,
     unlink: async (path) => void files.delete(path),
-  } as Disk;
+    space: async () => ({ freeBytes: 1e12, totalBytes: 1e12 }),
+  };
 }
 
 export interface SimPeer {
