@@ -8,7 +8,7 @@ const DEPTH_MS = 250;
 /** The first chunks are taken by chance: then there is something to give at once. */
 const BY_CHANCE = 2;
 /** Of so many that may be asked for, the rarest is taken; quick for 65 536 chunks too. */
-const SAMPLE = 512;
+const SAMPLE = 128;
 /** Sources of one chunk at the end. */
 const ENDGAME_SOURCES = 2;
 /** Chunks that a peer may still send after we have stopped waiting for them. */

@@ -95,6 +95,12 @@ export function decodeFrame(
   return { block: { n: view.getUint32(1), index: view.getUint32(5), bytes: frame.subarray(BLOCK_HEADER_BYTES) } };
 }
 
+/** Two messages as one, where they say the same of different chunks. */
+export function join(a: Message, b: Message): Message | undefined {
+  if (a.k === 'open' || a.k === 'shut' || a.k === 'no' || a.k !== b.k || a.n !== b.n) return undefined;
+  return a.at.length + b.at.length > MAX_INDEXES ? undefined : { ...a, at: [...a.at, ...b.at] };
+}
+
 /** Lists of indexes as long as one message may carry. */
 export function* inMessages(indexes: readonly number[]): Generator<readonly number[]> {
   for (let from = 0; from < indexes.length; from += MAX_INDEXES) yield indexes.slice(from, from + MAX_INDEXES);

@@ -15,6 +15,7 @@ import {
   encodeWords,
   inFrames,
   inMessages,
+  join,
   type Message,
 } from './messages.ts';
 import { Revealing } from './reveal.ts';
@@ -90,6 +91,11 @@ const MAX_FOLLOWED = 256;
 const MAX_WRITING_BYTES = 16 * 1024 * 1024;
 /** After so many ticks a lone peer is taken to be the only one that will come. */
 const LONE_TICKS = 4;
+/** When others are told of a chunk at the latest: one that few have, and others. It goes with the next frame to them in any case. */
+const SOON_MS = 50;
+const LATER_MS = 300;
+/** So many others that have a chunk are few. */
+const FEW = 2;
 const AVOID_MS = 5 * 60 * 1000;
 const MAX_HINTED = 16;
 
@@ -108,6 +114,10 @@ interface Link {
   readonly opened: Set<string>;
   /** Words to be sent with the next frame. */
   readonly words: Message[];
+  /** Chunks that came here, by version: to be told with the next frame, or when it is time. */
+  readonly news: Map<Ours, number[]>;
+  /** When the news are to be told at the latest. */
+  newsAt: number;
   /** Chunks that were asked of it for downloads that are over: they may still come. */
   owed: number;
 }
@@ -134,8 +144,6 @@ interface Ours {
   readonly available: Uint16Array;
   /** How often each chunk left. */
   readonly times: Uint16Array;
-  /** Chunks that came since the others were last told. */
-  news: number[];
   /** As long as we are the only one that has all of it. */
   revealing: Revealing | undefined;
   /** For how many ticks only one peer has lacked chunks. */
@@ -276,7 +284,6 @@ export class Swarm {
       map: map.clone(),
       available: new Uint16Array(map.length),
       times: new Uint16Array(map.length),
-      news: [],
       revealing: undefined,
       loneTicks: 0,
       running: undefined,
@@ -306,16 +313,16 @@ export class Swarm {
     const ours = this.#ours.get(key);
     if (ours === undefined) return;
     if (isHeld) {
-      if (!ours.map.set(index)) return;
-      ours.news.push(index);
-      this.#tick();
+      if (ours.map.set(index)) this.#announce(ours, index);
       return;
     }
     if (!ours.map.clear(index)) return;
-    ours.news = ours.news.filter((one) => one !== index);
     this.#stopRevealing(ours);
     for (const link of this.#links.values())
-      if (link.opened.has(key)) this.#tell(link, { k: 'lost', n: ours.n, at: [index] });
+      if (link.opened.has(key)) {
+        this.#tellNews(link);
+        this.#tell(link, { k: 'lost', n: ours.n, at: [index] });
+      }
   }
 
   /** We have all of it and nobody else says so: show it little by little. */
@@ -368,8 +375,12 @@ export class Swarm {
   #due(): boolean {
     let again = false;
     const isSlow = this.#ticks % SLOW_TICKS === 0;
+    const now = this.#o.clock.now();
+    for (const link of this.#links.values()) {
+      if (link.newsAt <= now + TICK_MS / 2) this.#tellNews(link);
+      if (link.news.size > 0) again = true;
+    }
     for (const ours of this.#ours.values()) {
-      this.#announce(ours);
       if (ours.running !== undefined) {
         again = true;
         if (isSlow) this.#lookAfter(ours, ours.running);
@@ -379,22 +390,30 @@ export class Swarm {
     return again;
   }
 
-  /** Tells those who lack them, and those who show us what others have not, of chunks that came. */
-  #announce(ours: Ours): void {
-    if (ours.news.length === 0) return;
-    const news = ours.news.splice(0);
+  /** A chunk has come: those who lack it are to be told, and first holders, who count them. Soon, as long as few have it. */
+  #announce(ours: Ours, index: number): void {
+    const available = ours.available[index] ?? 0;
+    const at = this.#o.clock.now() + (available <= FEW ? SOON_MS : LATER_MS);
     for (const link of this.#links.values()) {
-      if (!link.opened.has(ours.key)) continue;
       const theirs = link.byKey.get(ours.key)?.map;
-      const at =
-        theirs === undefined || theirs.complete ? news : news.filter((index) => this.#isNews(ours, theirs, index));
-      this.#show(link, ours, at);
+      if (theirs === undefined || !link.opened.has(ours.key)) continue;
+      // Who shows only a part may have all of it, and needs to know where its chunks went.
+      if (theirs.has(index) && !theirs.complete && available > FEW) continue;
+      const news = link.news.get(ours);
+      if (news === undefined) link.news.set(ours, [index]);
+      else news.push(index);
+      link.newsAt = Math.min(link.newsAt, at);
     }
+    this.#tick();
   }
 
-  /** Who has a chunk needs not be told who else has it; but a first holder counts them, and shows only a part. */
-  #isNews(ours: Ours, theirs: BufferMap, index: number): boolean {
-    return !theirs.has(index) || theirs.count * 2 < ours.map.count || (ours.available[index] ?? 0) <= 1;
+  #tellNews(link: Link): void {
+    if (link.news.size === 0) return;
+    const news = [...link.news];
+    link.news.clear();
+    link.newsAt = Number.POSITIVE_INFINITY;
+    for (const [ours, at] of news)
+      if (this.#ours.get(ours.key) === ours && link.opened.has(ours.key)) this.#show(link, ours, at);
   }
 
   #lookAfter(ours: Ours, running: Running): void {
@@ -699,7 +718,16 @@ export class Swarm {
   #link(peer: string): Link {
     const known = this.#links.get(peer);
     if (known !== undefined) return known;
-    const link = { peer, theirs: new Map(), byKey: new Map(), opened: new Set<string>(), words: [], owed: 0 };
+    const link = {
+      peer,
+      theirs: new Map(),
+      byKey: new Map(),
+      opened: new Set<string>(),
+      words: [],
+      news: new Map(),
+      newsAt: Number.POSITIVE_INFINITY,
+      owed: 0,
+    };
     this.#links.set(peer, link);
     return link;
   }
@@ -748,16 +776,9 @@ export class Swarm {
   /** Words wait for the end of what is being done now, and go in one frame. */
   #tell(link: Link, message: Message): void {
     const last = link.words.at(-1);
-    if (
-      last !== undefined &&
-      last.k === message.k &&
-      'at' in last &&
-      last.k !== 'no' &&
-      message.k !== 'no' &&
-      last.n === message.n
-    )
-      link.words[link.words.length - 1] = { ...last, at: [...last.at, ...(message as typeof last).at] };
-    else link.words.push(message);
+    const joined = last && join(last, message);
+    if (joined === undefined) link.words.push(message);
+    else link.words[link.words.length - 1] = joined;
     if (this.#withWords.size === 0) queueMicrotask(() => this.#flush());
     this.#withWords.add(link);
   }
@@ -766,6 +787,9 @@ export class Swarm {
     const links = [...this.#withWords];
     this.#withWords.clear();
     for (const link of links) {
+      this.#withWords.add(link); // so that news do not ask for another turn
+      this.#tellNews(link);
+      this.#withWords.delete(link);
       const words = link.words.splice(0);
       if (this.#links.get(link.peer) !== link || this.#stop.signal.aborted) continue;
       for (const messages of inFrames(words)) this.#channels.send(link.peer, encodeWords(messages));

@@ -84,6 +84,15 @@ describe('a swarm', () => {
     expect(one.swarm.traffic.duplicateBytes).toBe(0);
   });
 
+  it('tells of more chunks than one message carries', async () => {
+    const many = version(3_000);
+    const net = new SimNet();
+    await holder(net, 'seed', many, { rate: 100_000 });
+    const one = await follower(net, 'one', many);
+    await net.time.until(fetchAll(one, many, ['seed']));
+    expect(held(one, many)).toBe(3_000);
+  });
+
   it('puts it together from peers of which none has all', async () => {
     const net = new SimNet();
     const indexes = [...built.chunks.keys()];
