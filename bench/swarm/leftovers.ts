@@ -8,7 +8,8 @@ const PREFIX = 'murmuration-swarm-';
 export async function folderIn(parent: string): Promise<string> {
   for (const name of readdirSync(parent)) {
     if (name.startsWith(PREFIX) && isDead(Number(name.split('-')[2]))) {
-      rmSync(join(parent, name), { recursive: true, force: true });
+      // What still writes there ends in a moment, since nobody speaks to it any more.
+      rmSync(join(parent, name), { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     }
   }
   return mkdtemp(join(parent, `${PREFIX}${process.pid}-`));

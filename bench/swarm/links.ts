@@ -108,12 +108,22 @@ export class Links {
   }
 }
 
-/** Removes the namespaces of benches that were killed. */
+/**
+ * Removes the namespaces of benches that were killed.
+ * @throws Error when another one runs: two would measure each other
+ */
 async function sweepLinks(): Promise<void> {
   const { stdout } = await run('ip', ['netns', 'list']);
   const names = stdout.split('\n').map((line) => line.split(' ')[0] ?? '');
-  await remove(names.filter((name) => name.startsWith(`${PREFIX}-`) && isDead(Number(name.split('-')[2]))));
+  const ours = names.filter((name) => name.startsWith(`${PREFIX}-`));
+  for (const owner of new Set(ours.map(ownerOf))) {
+    if (!isDead(owner))
+      throw new Error(`another bench of swarms runs here (process ${owner}): wait until it has ended`);
+  }
+  await remove(ours);
 }
+
+const ownerOf = (name: string): number => Number(name.slice(PREFIX.length + 1).split('-')[0]);
 
 async function remove(names: readonly string[]): Promise<void> {
   for (const name of names) if (existsSync(`/run/netns/${name}`)) await ip('netns', 'delete', name);

@@ -14,7 +14,7 @@ const HELP = `How near to the bound a swarm of real processes distributes one fi
   --json FILE            write the figures there too, as a JSON array
   --only NAMES           only these parts or figures, with commas
   --rounds N             rounds of each; figures are medians (default 3)
-  --libtorrent SETTINGS  which settings run beside ours, with commas: default, tuned, super; or none (default: default,tuned)
+  --libtorrent SETTINGS  which settings run beside ours, with commas: default, tuned, super; or none (default: all)
   --peers N              so many peers that want the file, besides the seed, in every part but pair
   --mbit N               uplink of each in Mbit/s, in every part but pair
   --mib N                size of the file in MiB, in every part
@@ -63,7 +63,7 @@ const { values } = parseArgs({
     json: { type: 'string' },
     only: { type: 'string' },
     rounds: { type: 'string', default: '3' },
-    libtorrent: { type: 'string', default: 'default,tuned' },
+    libtorrent: { type: 'string', default: LIBTORRENT_SETTINGS.join(',') },
     peers: { type: 'string' },
     mbit: { type: 'string' },
     mib: { type: 'string' },

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { median, quantile } from '../operator/figures.ts';
 import type { SwarmOutcome } from './swarm.ts';
 
@@ -16,11 +17,13 @@ export interface Measures {
   readonly loopMs: { readonly p99: number; readonly max: number } | null;
   /** What went over all uplinks, headers and lost packets included, over the files' that arrived. */
   readonly wire: number;
+  /** What the rest of the machine used meanwhile, of all its cores: of little worth is what was measured beside much. % */
+  readonly othersPct: number;
 }
 
 /** @param fullRate Mbit/s; undefined: links are not shaped */
 export function measure(outcome: SwarmOutcome, fullRate: number | undefined): Measures {
-  const { peers, seed, bytes, cpuMs } = outcome;
+  const { peers, seed, bytes, cpuMs, machineCpuMs, wallMs } = outcome;
   const everyone = [seed, ...peers];
   const arrived = peers.filter(({ ms }) => ms !== undefined);
   const delivered = arrived.length * bytes;
@@ -38,6 +41,7 @@ export function measure(outcome: SwarmOutcome, fullRate: number | undefined): Me
         ? null
         : { p99: Math.max(...loops.map(({ p99 }) => p99)), max: Math.max(...loops.map(({ max }) => max)) },
     wire: total(({ wire }) => wire.sent) / delivered,
+    othersPct: Math.max(0, (100 * (machineCpuMs - cpuMs)) / (wallMs * availableParallelism())),
   };
 }
 
@@ -45,7 +49,7 @@ export const slowest = (times: readonly number[]): number => Math.max(...times);
 
 /** One run in a line, for the eyes. @param bestMs the bound; undefined: none */
 export function inWords(measures: Measures, bestMs: number | undefined): string {
-  const { times, seedEgress, wastedPct, cpuMsPerMb, maxRssMb, loopMs, wire } = measures;
+  const { times, seedEgress, wastedPct, cpuMsPerMb, maxRssMb, loopMs, wire, othersPct } = measures;
   const time = (ms: number): string =>
     `${(ms / 1000).toFixed(2)} s${bestMs === undefined ? '' : ` (${(bestMs / ms).toFixed(3)})`}`;
   return [
@@ -56,5 +60,6 @@ export function inWords(measures: Measures, bestMs: number | undefined): string 
     `on the wire ${wire.toFixed(3)}`,
     `RSS ${maxRssMb.toFixed(0)} MB`,
     ...(loopMs === null ? [] : [`event loop late p99 ${loopMs.p99.toFixed(0)} ms, max ${loopMs.max.toFixed(0)} ms`]),
+    `others used ${othersPct.toFixed(0)} % of the machine`,
   ].join(', ');
 }

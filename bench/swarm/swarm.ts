@@ -6,6 +6,7 @@ import type { PeerConfig, PeerStats, Role } from './contract.ts';
 import type { Engine, EngineName } from './engines.ts';
 import { folderIn } from './leftovers.ts';
 import { Links, type Rate, type Wire } from './links.ts';
+import { machineCpuMs } from './machine.ts';
 import { PeerProcess } from './process.ts';
 
 /** One peer besides the seed, which is at the full rate and stays to the end. */
@@ -48,6 +49,8 @@ export interface SwarmOutcome {
   readonly peers: readonly PeerOutcome[];
   /** Of all that stayed, seed and liars too, between start and end; of those that left nothing is known. */
   readonly cpuMs: number;
+  /** What all of the machine used meanwhile, the kernel included. */
+  readonly machineCpuMs: number;
 }
 
 const PORT = 4001;
@@ -121,6 +124,7 @@ export async function swarm(plan: SwarmPlan, tell: (line: string) => void): Prom
 
     const before = await statsOf(peers);
     const wireBefore = await links.wire();
+    const machineBefore = machineCpuMs();
     const at = monotonicMs() + NOTICE_MS;
     tell(`${engine.name}: all are connected, go`);
     seed.tell({ do: 'go', at });
@@ -156,6 +160,7 @@ export async function swarm(plan: SwarmPlan, tell: (line: string) => void): Prom
     await leave;
     const stayed = peers.filter((_, index) => parts[index - 1]?.leaveMs === undefined);
     const after = await statsOf(stayed);
+    const machineAfter = machineCpuMs();
     const wireAfter = await links.wire();
     const wallMs = Math.max(...took.map((ms, index) => (ms ?? 0) + (parts[index]?.startMs ?? 0)));
     const used = (index: number): PeerStats & { readonly wire: Wire } => {
@@ -182,6 +187,7 @@ export async function swarm(plan: SwarmPlan, tell: (line: string) => void): Prom
       seed: used(0),
       peers: parts.map((part, index) => ({ ...used(index + 1), part, ms: took[index] })),
       cpuMs: all.reduce((sum, { cpuMs }) => sum + cpuMs, 0),
+      machineCpuMs: machineAfter - machineBefore,
     };
   } finally {
     await close();
