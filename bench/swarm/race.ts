@@ -141,7 +141,11 @@ export class Race {
   }
 
   async #without(size: Size): Promise<readonly Measures[]> {
-    return this.#undisturbed.get(keyOf(size)) ?? (await this.#rounds('flash crowd', size, crowd(size)));
+    const known = this.#undisturbed.get(keyOf(size));
+    if (known !== undefined) return known;
+    const mine = await this.#rounds('flash crowd', size, crowd(size));
+    this.#undisturbed.set(keyOf(size), mine);
+    return mine;
   }
 
   async #crowd(size: Size) {
