@@ -95,6 +95,7 @@ export async function startOurs(config: PeerConfig): Promise<Ours> {
   const { identity, authority, charter } = config.engine as OursConfig;
   const log = pino({ level: process.env.LOG_LEVEL ?? 'silent' }, pino.destination(2));
   const store = await ChunkStore.open(join(config.folder, 'chunks'));
+  const served = config.role === 'liar' ? lying(store) : store;
   const overlay = createOverlay({
     network: NETWORK,
     identity: Buffer.from(identity, 'base64'),
@@ -130,7 +131,7 @@ export async function startOurs(config: PeerConfig): Promise<Ours> {
   });
 
   const swarm: Swarm = new Swarm({
-    store: config.role === 'liar' ? lying(store) : store,
+    store: served,
     holdings,
     channels: (events) =>
       overlay.channels(CHUNKS_PROTOCOL, { ...CHANNEL, maxFrameBytes: MAX_CHUNKS_FRAME_BYTES }, events),
@@ -140,7 +141,7 @@ export async function startOurs(config: PeerConfig): Promise<Ours> {
     onMisbehaviour: (peer, why, detail) => log.warn({ peer, why, detail }, 'a peer sent wrong bytes and is avoided'),
   });
   overlay.handle(BLOCK_PROTOCOL, { maxRequestBytes: MAX_BLOCK_REQUEST_BYTES, timeoutMs: 10_000 }, (request) =>
-    answerBlock(store, request),
+    answerBlock(served, request),
   );
   const fetcher = new ChunkFetcher({
     store,
@@ -210,14 +211,18 @@ function build({ bytes, chunkBytes, seed }: FileConfig): BuiltVersion {
   });
 }
 
-/** The store as a liar's server sees it: a bit of every block is wrong. */
+/** The store as a liar's serving side sees it: a bit of every block is wrong. */
 function lying(store: ChunkStore): ChunkStore {
-  const spoiled: Pick<ChunkStore, 'get'> = {
-    get: async (cid) => {
-      const bytes = (await store.get(cid))?.slice();
-      if (bytes !== undefined) bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
-      return bytes;
-    },
+  const get: ChunkStore['get'] = async (cid) => {
+    const bytes = (await store.get(cid))?.slice();
+    if (bytes !== undefined) bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+    return bytes;
   };
-  return spoiled as ChunkStore;
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === 'get') return get;
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 }
