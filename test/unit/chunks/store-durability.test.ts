@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ChunkStore, type Clock, cidOf, type Loss } from '../../../src/chunks/index.ts';
+import { ChunkStore, type Clock, cidOf, type Loss, WrongBytesError } from '../../../src/chunks/index.ts';
 import { VolumeFullError } from '../../../src/disk/index.ts';
 import { seeded } from './fixtures.ts';
 import { ManualClock, settled } from './manual-clock.ts';
@@ -216,6 +216,35 @@ describe('a block that cannot be made durable', () => {
     expect(told.map(({ why }) => why)).toEqual(['deleted']);
   });
 
+  it('takes no other with it that was written since under its name', async () => {
+    const { store, disk, syncs } = await slowToSync();
+    const told = lost(store);
+    let synced = 0;
+    disk.fails = (step) => (step === 'sync' && ++synced === 1 ? 'EIO' : undefined);
+    await store.putVerified(block(1).cid, block(1).bytes, { durable: false });
+    await store.delete(block(1).cid);
+    await store.putVerified(block(1).cid, block(1).bytes, { durable: false });
+    syncs();
+    await expect(store.flush()).rejects.toMatchObject({ code: 'EIO' });
+    expect(told.map(({ why }) => why)).toEqual(['deleted']);
+    expect(store.has(block(1).cid)).toBe(true);
+    expect(await disk.readdir('/chunks/blocks')).toHaveLength(1);
+  });
+
+  it('is removed and told before the store is closed', async () => {
+    const { store, disk, syncs } = await slowToSync();
+    const told = lost(store);
+    disk.fails = (step) => (step === 'sync' ? 'EIO' : undefined);
+    await store.putVerified(block(1).cid, block(1).bytes, { durable: false });
+    const closed = store.close();
+    const before = disk.before;
+    disk.before = (step, path) => (step === 'unlink' ? settled() : before(step, path));
+    syncs();
+    await closed;
+    expect(told.map(({ why }) => why)).toEqual(['not durable']);
+    expect(await disk.readdir('/chunks/blocks')).toEqual([]);
+  });
+
   it('leaves nothing open or half written when already the write fails', async () => {
     for (const failing of ['open', 'write', 'rename'] as const) {
       const disk = new VolatileDisk();
@@ -230,6 +259,17 @@ describe('a block that cannot be made durable', () => {
       expect(disk.openFiles).toBe(0);
     }
   });
+});
+
+it('one of many that is not what its name says ends the writing of the others', async () => {
+  const store = await ChunkStore.open('/chunks', { fs: new VolatileDisk(), clock: still() });
+  let taken = 0;
+  function* blocks() {
+    for (; taken < 1000; taken++) yield taken === 20 ? { cid: block(1000).cid, bytes: block(20).bytes } : block(taken);
+  }
+  await expect(store.putAll(blocks())).rejects.toThrow(WrongBytesError);
+  await settled();
+  expect(taken).toBeLessThan(60);
 });
 
 describe('a power cut', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ChunkStore, cidOf } from '../../../src/chunks/index.ts';
 import { replaceFile, VolumeFullError } from '../../../src/disk/index.ts';
-import { ManualClock } from './manual-clock.ts';
+import { ManualClock, settled } from './manual-clock.ts';
 import { VolatileDisk } from './volatile-disk.ts';
 
 const block = (index: number, size = 100) => {
@@ -30,6 +30,17 @@ describe('room for other files', () => {
         'raise spec.storage.size, or keep fewer versions (spec.versions.keep of the models, pinned ModelShards)',
     );
     await replaceFile(disk, '/state/checkpoint', new Uint8Array(2_000));
+  });
+
+  it('is left also by those who have begun to write, and whom the disk does not count yet', async () => {
+    const { disk, store } = await volume(10_000, 2_000);
+    const held = Promise.withResolvers<void>();
+    disk.before = (step) => (step === 'open' ? held.promise : undefined);
+    const begun = Array.from({ length: 80 }, (_, index) => store.put(block(index).bytes));
+    await settled();
+    await expect(store.put(block(80).bytes)).rejects.toThrow(VolumeFullError);
+    held.resolve();
+    await Promise.all(begun);
   });
 
   it('is counted anew as soon as it seems to be used up: what was deleted may be written at once', async () => {
