@@ -201,6 +201,19 @@ describe('what is not placed here', () => {
     expect(one.store.has(forgotten.cid)).toBe(false);
   });
 
+  it('stays when it comes into use after it was planned to be dropped', async () => {
+    const forgotten = version(2);
+    let asked = 0;
+    const one = await replicas({
+      placements: [],
+      kept: [],
+      here: [[forgotten, [0, 1]]],
+      inUse: () => new Set(asked++ === 0 ? [] : [forgotten.chunks[1]!.cid.toString()]),
+    });
+    await one.replicas.sync(never);
+    expect(one.held(forgotten)).toEqual([1]);
+  });
+
   it('is not dropped for the word of a neighbour whose map is nonsense', async () => {
     const built = version(2);
     const one = await replicas({ placements: [shard(0, 1, [anna])], kept: [built], here: [[built, [0, 1]]] });
