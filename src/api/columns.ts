@@ -62,11 +62,13 @@ export const COLUMNS: Readonly<Record<KindName, readonly Column[]>> = {
   ModelShard: [
     text('Model', '.spec.modelRef.name'),
     number('Shard', '.spec.index'),
+    text('Ready', '.status.ready', 'yes, or no and the reason; kubectl describe has the fix'),
     number('Replicas', '.spec.replicas'),
     number('Available', '.status.availableReplicas', 'validators that hold every chunk'),
-    number('Chunks', '.status.chunks'),
-    number('Bytes', '.status.bytes'),
+    text('Copied', '.status.copied', 'chunks on disks of all that should be there'),
+    number('Bytes', '.status.bytes', 'of one replica'),
     AGE,
+    wide(number('Chunks', '.status.chunks', 'of one replica')),
     wide(text('Version', '.status.versionCid')),
   ],
   StakeKeyReservation: [

@@ -159,6 +159,8 @@ export const REASONS = {
   NoVersion: 'NoVersion',
   /** Fewer checked copies than asked for. */
   UnderReplicated: 'UnderReplicated',
+  /** Copies were lost and are being made anew elsewhere. */
+  Repairing: 'Repairing',
   /** The fleet's volumes cannot hold what is asked of them. */
   CapacityExceeded: 'CapacityExceeded',
   /** An upgrade made things worse and waits for a person. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { statusBase } from './conditions.ts';
+import { ready, statusBase } from './conditions.ts';
 import { localRef, object, plainName, selector } from './metadata.ts';
 import { immutable, ruled, type Transition, text, whole } from './rules.ts';
 
@@ -52,12 +52,18 @@ export const ModelShardSpec = ruled(
 export type ModelShardSpec = z.output<typeof ModelShardSpec>;
 
 const count = z.int().min(0);
-/** Where a holder stands with its copy. */
-export const HOLDER_STATES = ['Assigned', 'Fetching', 'Verified', 'Draining'] as const;
+/**
+ * Where a holder stands with its copy. Assigned: has nothing yet. Fetching: has a part. Verified: has every chunk, checked,
+ * and answers. Stale: has stopped reporting, and is waited for. The rest are no holders any more and stay listed until
+ * others have every chunk: Draining (a better place was found, or it leaves), Lost (silent for too long), Corrupt (fails
+ * storage challenges).
+ */
+export const HOLDER_STATES = ['Assigned', 'Fetching', 'Verified', 'Stale', 'Draining', 'Lost', 'Corrupt'] as const;
 export type HolderState = (typeof HOLDER_STATES)[number];
 
 const shardStatus = z.object({
   ...statusBase,
+  ready,
   versionCid: z.string().max(128).optional().describe('Manifest of the version that the shard is a part of.'),
   chunks: count.optional(),
   bytes: count.optional(),
@@ -67,12 +73,31 @@ const shardStatus = z.object({
         node: z.string().max(253).describe('ValidatorNode.'),
         state: z.enum(HOLDER_STATES),
         chunks: count.describe('Chunks of the shard that it holds, checked.'),
+        machine: z.string().max(253).optional().describe('Machine that its pod is on, or was on last.'),
+        zone: z.string().max(253).optional().describe('Zone of that machine.'),
       }),
     )
     .max(128)
     .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['node'] })
     .optional(),
-  availableReplicas: count.optional().describe('Holders that have every chunk, checked.'),
+  availableReplicas: count.optional().describe('Holders that have every chunk, checked, and answer.'),
+  copied: z
+    .string()
+    .max(32)
+    .optional()
+    .describe('Chunks on the disks of those that should hold them, of all that should be there: "37/48".'),
+  replicatedCid: z
+    .string()
+    .max(128)
+    .optional()
+    .describe('The newest version of which every replica was there at once.'),
+  repair: z
+    .object({
+      since: z.string().max(64).meta({ format: 'date-time' }).describe('When the loss was known.'),
+      lost: z.array(z.string().max(253)).max(128).describe('ValidatorNodes whose copies were lost.'),
+    })
+    .optional()
+    .describe('Lost copies that are being made anew; absent while nothing is missing.'),
 });
 
 /** A contiguous range of a version's chunks, the unit of placement. */

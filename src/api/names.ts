@@ -29,6 +29,8 @@ export const ANNOTATIONS = {
   podHash: 'murmuration.dev/pod-hash',
   /** A person's word that the pod of a lost node is gone for good and may be replaced. Value: the pod's uid. */
   podIsGone: 'murmuration.dev/pod-is-gone',
+  /** A person's word that a ValidatorNode that is being deleted may go before its chunks are held elsewhere. Value: its uid. */
+  skipDrain: 'murmuration.dev/skip-drain',
 } as const;
 
 /** The one finalizer, on ValidatorNode only: drain, then release the stake key. */

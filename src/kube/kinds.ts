@@ -7,6 +7,7 @@ import type {
   V1Node,
   V1PersistentVolumeClaim,
   V1Pod,
+  V1PodDisruptionBudget,
   V1Secret,
   V1Service,
 } from '@kubernetes/client-node';
@@ -75,6 +76,7 @@ export type Node = Core<V1Node, 'v1', 'Node'>;
 export type Event = Core<EventsV1Event, 'events.k8s.io/v1', 'Event'>;
 export type Lease = Core<V1Lease, 'coordination.k8s.io/v1', 'Lease'>;
 export type Deployment = Core<V1Deployment, 'apps/v1', 'Deployment'>;
+export type PodDisruptionBudget = Core<V1PodDisruptionBudget, 'policy/v1', 'PodDisruptionBudget'>;
 
 const core = { group: '', version: 'v1' } as const;
 
@@ -111,6 +113,13 @@ export const Deployment = defineKind<Deployment>({
   plural: 'deployments',
   namespaced: true,
 });
+export const PodDisruptionBudget = defineKind<PodDisruptionBudget>({
+  group: 'policy',
+  version: 'v1',
+  kind: 'PodDisruptionBudget',
+  plural: 'poddisruptionbudgets',
+  namespaced: true,
+});
 
 /** The kinds described here. A controller knows them without being told. */
 export const coreKinds: readonly AnyKind[] = [
@@ -124,4 +133,5 @@ export const coreKinds: readonly AnyKind[] = [
   Event,
   Lease,
   Deployment,
+  PodDisruptionBudget,
 ];

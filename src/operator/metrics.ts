@@ -1,9 +1,10 @@
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ModelShardStatus, ModelStatus, ValidatorFleetStatus, ValidatorNodeStatus } from '../api/index.ts';
 import type { Model, ModelShard, ValidatorFleet, ValidatorNode } from './kinds.ts';
 import type { ModelWorld } from './model/status.ts';
 import { convergence } from './model/status.ts';
 import { type Heard, isFresh, modelReport } from './network/heard.ts';
+import { progressOf } from './shard/holders.ts';
 
 /** Every metric of the operator, besides those of the controller runtime. Names: `murmuration_<noun>_<unit>`. */
 export type OperatorMetrics = ReturnType<typeof operatorMetrics>;
@@ -11,7 +12,13 @@ export type OperatorMetrics = ReturnType<typeof operatorMetrics>;
 /** Parts of a reputation, as label values. */
 const PARTS = ['score', 'storage', 'learning', 'interactions'] as const;
 
-/** Declares the metrics on a registry, and how they follow from what is observed. Gauges only: nothing here is counted. */
+/** States of a shard's replicas and chunks, as label values. */
+const REPLICAS = ['wanted', 'available'] as const;
+const CHUNKS = ['wanted', 'missing'] as const;
+/** From a shard of a few chunks, which takes a second, to one of many GiB on a slow link. */
+const REPAIR_SECONDS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600];
+
+/** Declares the metrics on a registry, and how they follow from what is observed. Gauges, but for repairs, which are counted. */
 export function operatorMetrics(registry: Registry = new Registry()) {
   collectDefaultMetrics({ register: registry });
   const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[]): Gauge<L> =>
@@ -79,6 +86,24 @@ export function operatorMetrics(registry: Registry = new Registry()) {
     'shard',
     'state',
   ]);
+  const shardChunks = gauge(
+    'murmuration_shard_chunks_count',
+    'Chunks of all replicas of a shard by state: wanted, or missing on the disks of those that should hold them.',
+    ['namespace', 'shard', 'state'],
+  );
+  const repairs = new Counter({
+    name: 'murmuration_shard_repairs_total',
+    help: 'Repairs of shards that lost copies, by phase: begun or done.',
+    labelNames: ['namespace', 'phase'],
+    registers: [registry],
+  });
+  const repairSeconds = new Histogram({
+    name: 'murmuration_shard_repair_seconds',
+    help: 'Time from the loss of a copy being known to all replicas being there again.',
+    labelNames: ['namespace'],
+    buckets: REPAIR_SECONDS,
+    registers: [registry],
+  });
   const fleet = gauge(
     'murmuration_fleet_replicas_count',
     'Validators of a fleet by state: wanted, present, ready, updated.',
@@ -161,10 +186,26 @@ export function operatorMetrics(registry: Registry = new Registry()) {
       const labels = { namespace: metadata.namespace ?? '', shard: metadata.name };
       replicas.set({ ...labels, state: 'wanted' }, spec.replicas);
       set(replicas, { ...labels, state: 'available' }, status.availableReplicas);
+      const { held, wanted } = progressOf(status.holders ?? [], { replicas: spec.replicas, chunks: status.chunks });
+      shardChunks.set({ ...labels, state: 'wanted' }, wanted);
+      shardChunks.set({ ...labels, state: 'missing' }, wanted - held);
+    },
+    /** What a status that was just written says of the repair of a shard. @param now unix ms */
+    observeRepair(
+      { metadata: { namespace = '' } }: ModelShard,
+      before: ModelShardStatus['repair'],
+      after: ModelShardStatus['repair'],
+      now: number,
+    ): void {
+      if (before === undefined && after !== undefined) repairs.inc({ namespace, phase: 'begun' });
+      if (before === undefined || after !== undefined) return;
+      repairs.inc({ namespace, phase: 'done' });
+      repairSeconds.observe({ namespace }, Math.max(0, now - Date.parse(before.since)) / 1000);
     },
     forgetShard({ metadata }: ModelShard): void {
       const labels = { namespace: metadata.namespace ?? '', shard: metadata.name };
-      for (const state of ['wanted', 'available']) replicas.remove({ ...labels, state });
+      for (const state of REPLICAS) replicas.remove({ ...labels, state });
+      for (const state of CHUNKS) shardChunks.remove({ ...labels, state });
     },
     observeFleet({ metadata, spec }: ValidatorFleet, status: ValidatorFleetStatus): void {
       const labels = { namespace: metadata.namespace ?? '', fleet: metadata.name };

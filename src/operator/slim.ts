@@ -1,5 +1,14 @@
 import { LABELS } from '../api/index.ts';
-import type { Existing, KubeObject, Node, PersistentVolumeClaim, Pod, Secret, Service } from '../kube/index.ts';
+import type {
+  Existing,
+  KubeObject,
+  Node,
+  PersistentVolumeClaim,
+  Pod,
+  PodDisruptionBudget,
+  Secret,
+  Service,
+} from '../kube/index.ts';
 import type { StakeKeyReservation, ValidatorFleet, ValidatorNode } from './kinds.ts';
 
 /**
@@ -215,9 +224,9 @@ export function slimVolume(volume: Existing<PersistentVolumeClaim>): Existing<Pe
   } as Existing<PersistentVolumeClaim>;
 }
 
-/** A machine's labels tell where it is; all else that matters is whether its kubelet answers. */
+/** A machine's labels tell where it is; all else that matters is whether its kubelet answers, and whether it is cordoned. */
 export function slimMachine(machine: Existing<Node>): Existing<Node> {
-  const { apiVersion, kind, status } = machine;
+  const { apiVersion, kind, spec, status } = machine;
   const conditions = status?.conditions
     ?.filter(({ type }) => type === 'Ready')
     .map(({ type, status: is }) => ({ type, status: is }));
@@ -225,7 +234,22 @@ export function slimMachine(machine: Existing<Node>): Existing<Node> {
     apiVersion,
     kind,
     metadata: metadataOf(machine, shared(machine.metadata.labels)),
-    spec: {},
+    spec: spec?.unschedulable === true ? { unschedulable: true } : {},
     status: { conditions: shared(conditions ?? []) },
   } as unknown as Existing<Node>;
+}
+
+/** All that we set; how many pods are up is the disruption controller's to count. */
+export function slimBudget(budget: Existing<PodDisruptionBudget>): Existing<PodDisruptionBudget> {
+  const { apiVersion, kind, spec } = budget;
+  return {
+    apiVersion,
+    kind,
+    metadata: metadataOf(
+      budget,
+      only(budget.metadata.labels, () => true),
+      only(budget.metadata.annotations, isOfOperator),
+    ),
+    ...(spec === undefined ? {} : { spec }),
+  } as Existing<PodDisruptionBudget>;
 }

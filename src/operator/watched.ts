@@ -1,4 +1,4 @@
-import { LABELS } from '../api/index.ts';
+import { findCondition, LABELS } from '../api/index.ts';
 import {
   type ConfigMap,
   type KubeObject,
@@ -7,6 +7,7 @@ import {
   type ObjectKey,
   type PersistentVolumeClaim,
   type Pod,
+  type PodDisruptionBudget,
   type Secret,
   type Service,
   type Stores,
@@ -16,7 +17,9 @@ import { Model, ModelShard, type StakeKeyReservation, type ValidatorFleet, Valid
 import { managed } from './labels.ts';
 import { charterLabels } from './network/record.ts';
 import { isPodReady } from './node/pod-state.ts';
+import { isWanted } from './shard/holders.ts';
 import {
+  slimBudget,
   slimFleet,
   slimMachine,
   slimNode,
@@ -61,6 +64,7 @@ export const watched = {
   secrets: { selector: { labels: managed }, trim: slimSecret } satisfies WatchDeclaration<Secret>,
   /** All of them: models and validators name claims that people made. */
   volumes: { trim: slimVolume } satisfies WatchDeclaration<PersistentVolumeClaim>,
+  budgets: { selector: { labels: managed }, trim: slimBudget } satisfies WatchDeclaration<PodDisruptionBudget>,
   charters: { selector: { labels: charterLabels } } satisfies WatchDeclaration<ConfigMap>,
   machines: { trim: slimMachine } satisfies WatchDeclaration<Node>,
 };
@@ -76,6 +80,18 @@ export const told = {
   member: ({ metadata: { deletionTimestamp }, spec: { network, stake }, status }: ValidatorNode) => {
     return [deletionTimestamp, network, stake.amount, status?.peerId, status?.stake];
   },
+  machine: (pod: Pod) => pod.spec?.nodeName,
+  /** Of a machine: where it is, and whether what runs there stays. */
+  standing: (machine: Node) => [machine.metadata.labels, machine.spec?.unschedulable, machine.status?.conditions],
+  cordon: (machine: Node) => machine.spec?.unschedulable,
+  /** Of a shard: who counts on whom. */
+  copies: ({ spec, status }: ModelShard) => [
+    spec.replicas,
+    status?.versionCid === undefined,
+    status?.availableReplicas,
+    status?.holders?.map((holder) => [holder.node, isWanted(holder)]),
+    findCondition({ status }, 'FullyReplicated')?.status,
+  ],
   address: (pod: Pod) => [pod.metadata.deletionTimestamp, pod.status?.podIP, pod.status?.phase, isPodReady(pod)],
   version: ({ metadata, spec, status }: Model) => [metadata.deletionTimestamp, spec, status?.version],
 };

@@ -2,19 +2,25 @@ import { LABELS, type ValidatorFleetStatus } from '../../api/index.ts';
 import {
   Controller,
   controllerOf,
+  type KubeObject,
   keyOf,
   keyText,
   Namespace,
+  Node,
+  type ObjectKey,
   Pod,
+  PodDisruptionBudget,
   type ReconcileContext,
   type ReconcileResult,
+  type Stores,
 } from '../../kube/index.ts';
 import type { Action } from '../action.ts';
-import { Model, ValidatorFleet, ValidatorNode } from '../kinds.ts';
+import { Model, ModelShard, ValidatorFleet, ValidatorNode } from '../kinds.ts';
 import { type PodSetting, plannedPodHash } from '../node/children/pod.ts';
 import { type Parts, paced } from '../parts.ts';
 import { perform } from '../perform.ts';
 import { proveSeen } from '../seen.ts';
+import { candidatesOf } from '../shard/candidates.ts';
 import { StatusWriter, transitions } from '../status-writer.ts';
 import { keysOf, look, told, watched } from '../watched.ts';
 import { type FleetWorld, planFleet } from './plan.ts';
@@ -38,14 +44,21 @@ export function fleetController(parts: Parts): Controller<ValidatorFleet> {
   );
   return new Controller(ValidatorFleet, watched.fleets)
     .owns(ValidatorNode, { ...watched.nodes, on: told.node })
+    .owns(PodDisruptionBudget, { ...watched.budgets, on: 'spec' })
+    .watches(Pod, fleetOf, watched.pods)
     .watches(
-      Pod,
-      ({ metadata }) => {
-        const fleet = metadata.labels?.[LABELS.fleet];
-        return fleet === undefined ? [] : [{ namespace: metadata.namespace ?? '', name: fleet }];
-      },
-      watched.pods,
+      ModelShard,
+      ({ metadata, status }, stores) =>
+        (status?.holders ?? []).flatMap(({ node }) => {
+          const found = stores.of(ValidatorNode).get({ namespace: metadata.namespace ?? '', name: node });
+          return found === undefined ? [] : fleetOf(found);
+        }),
+      { ...watched.shards, on: told.copies },
     )
+    .watches(Node, (machine, stores) => stores.of(Pod).byIndex('machine', machine.metadata.name).flatMap(fleetOf), {
+      ...watched.machines,
+      on: told.cordon,
+    })
     .watches(
       Model,
       ({ metadata, spec }, stores) =>
@@ -59,6 +72,11 @@ export function fleetController(parts: Parts): Controller<ValidatorFleet> {
     )
     .reads(Namespace)
     .run(paced(PACE_MS, parts.now, (context) => reconcileFleet(context, parts, writer)));
+}
+
+function fleetOf({ metadata }: KubeObject): readonly ObjectKey[] {
+  const fleet = metadata.labels?.[LABELS.fleet];
+  return fleet === undefined ? [] : [{ namespace: metadata.namespace ?? '', name: fleet }];
 }
 
 async function reconcileFleet(
@@ -125,7 +143,9 @@ function observeFleet({ stores, key }: ReconcileContext, parts: Parts): FleetWor
     .list(namespace)
     .map(({ metadata }) => metadata.name)
     .filter((name) => name.startsWith(prefix) && !ours.has(name));
-  const setting = parts.settings.of(stores, namespace, fleet.spec.template.spec.network);
+  const { network } = fleet.spec.template.spec;
+  const setting = parts.settings.of(stores, namespace, network);
+  const isCordoned = (node: string): boolean => isOnCordoned(stores, namespace, node);
   return {
     fleet,
     now: parts.now(),
@@ -133,5 +153,15 @@ function observeFleet({ stores, key }: ReconcileContext, parts: Parts): FleetWor
     members: mine.map((node) => ({ node, pod: stores.of(Pod).get({ namespace, name: node.metadata.name }) })),
     taken: new Set(taken),
     podHash: (node) => (setting === undefined ? undefined : rememberedPodHash(fleet, node, setting)),
+    budget: stores.of(PodDisruptionBudget).get(key),
+    shards: [...new Set([...ours].flatMap((name) => look.heldBy(stores, namespace, name)))],
+    isCordoned,
+    spares: new Set(candidatesOf(stores, parts, namespace, network).filter((node) => !isCordoned(node))),
   };
+}
+
+function isOnCordoned(stores: Stores, namespace: string, node: string): boolean {
+  const machine = stores.of(Pod).get({ namespace, name: node })?.spec?.nodeName;
+  if (machine === undefined) return false;
+  return stores.of(Node).get({ namespace: '', name: machine })?.spec?.unschedulable === true;
 }

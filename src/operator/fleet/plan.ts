@@ -1,11 +1,12 @@
 import { isTrue, LABELS, maxUnavailableOf, NODE_CONDITIONS, nodeName, ordinalOf } from '../../api/index.ts';
-import { type Existing, keyOf, mergePatchOf, type Pod } from '../../kube/index.ts';
+import { type Existing, keyOf, mergePatchOf, type Pod, type PodDisruptionBudget } from '../../kube/index.ts';
 import type { Action } from '../action.ts';
 import { same } from '../digest.ts';
-import { type ValidatorFleet, ValidatorNode } from '../kinds.ts';
+import { type ModelShard, type ValidatorFleet, ValidatorNode } from '../kinds.ts';
 import { CORDONED_BY_FLEET, REPLACE_POD } from '../labels.ts';
 import { podHashOf } from '../node/children/pod.ts';
 import { isPodReady } from '../node/pod-state.ts';
+import { planBudget } from './budget.ts';
 import { buildNode, templateHash } from './children/node.ts';
 
 /** One validator of the fleet, and its pod. */
@@ -26,6 +27,14 @@ export interface FleetWorld {
   readonly taken: ReadonlySet<string>;
   /** Hash of the pod that a ValidatorNode would get now; undefined while that cannot be said (no authority key). */
   readonly podHash: (node: ValidatorNode) => string | undefined;
+  /** The budget of the fleet's name. */
+  readonly budget: Existing<PodDisruptionBudget> | undefined;
+  /** Shards of the network that some member holds. */
+  readonly shards: readonly ModelShard[];
+  /** Whether the pod of this validator is on a machine that is cordoned. */
+  readonly isCordoned: (node: string) => boolean;
+  /** Validators of the network that may be given shards, and are on no machine that is cordoned. */
+  readonly spares: ReadonlySet<string>;
 }
 
 /** How a validator stands against the template. */
@@ -54,7 +63,7 @@ export interface Standing {
 export function planFleet(world: FleetWorld): readonly Action[] {
   const { fleet, namespaceTerminating } = world;
   if (fleet.metadata.deletionTimestamp !== undefined || namespaceTerminating) return [];
-  return [...planGrowth(world), ...planUpdates(world), ...planShrink(world)];
+  return [...planGrowth(world), ...planUpdates(world), ...planShrink(world), ...planBudget(world)];
 }
 
 /** Ordinals that the fleet should have. */

@@ -14,6 +14,9 @@ import { type Judgement, judged, no, progress, yes } from '../verdicts.ts';
 import { templateHash } from './children/node.ts';
 import { type FleetWorld, type Standing, standings, surplus } from './plan.ts';
 
+/** Why what a validator holds has no other place. */
+const HOMELESS = [REASONS.UnderReplicated, REASONS.CapacityExceeded] as const;
+
 /** The status that follows from the world. */
 export function fleetStatus(world: FleetWorld, refused: readonly Refusal[] = []): ValidatorFleetStatus {
   const { fleet, members, now } = world;
@@ -90,15 +93,12 @@ function judgeReady(world: FleetWorld, all: readonly Standing[], [refusal]: read
       `${down.length} of ${replicas} validators are not ready. ${first.node.metadata.name}: ${why?.message ?? 'not judged yet.'}`,
     );
   }
-  const [stays] = leaving.filter(
-    ({ node }) => findCondition(node, NODE_CONDITIONS.Drained)?.reason === REASONS.UnderReplicated,
-  );
-  if (stays !== undefined) {
-    return no(
-      'Ready',
-      REASONS.UnderReplicated,
-      `${stays.node.metadata.name} cannot leave: ${findCondition(stays.node, NODE_CONDITIONS.Drained)?.message ?? ''}`,
-    );
+  for (const { node } of leaving) {
+    const drained = findCondition(node, NODE_CONDITIONS.Drained);
+    const reason = HOMELESS.find((one) => one === drained?.reason);
+    if (reason !== undefined) {
+      return no('Ready', reason, `${node.metadata.name} cannot leave: ${drained?.message ?? ''}`);
+    }
   }
   return yes('Ready', REASONS.Reconciled, `${replicas} of ${replicas} validators are ready.`);
 }

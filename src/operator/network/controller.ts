@@ -14,24 +14,15 @@ import {
 import { type Charter, signCharter } from '../../overlay/index.ts';
 import type { Authority } from '../authority/keeper.ts';
 import { Model, ModelShard, ValidatorNode } from '../kinds.ts';
-import { names } from '../labels.ts';
 import { type Parts, paced } from '../parts.ts';
 import { look, told, watched } from '../watched.ts';
+import { networkKey, networkOfKey } from './key.ts';
 import { DIAL_MS } from './overlays.ts';
 import { dialable, type NetworkWorld, planCharter } from './plan.ts';
 import { buildRecord, type CharterRecord, readRecord } from './record.ts';
 
 /** Changes that come together become one charter. ms */
 const PACE_MS = 250;
-
-/** A network has no object of its own: its key is that of the ConfigMap in which its charter is recorded. */
-const charterKey = (namespace: string | undefined, network: string): ObjectKey => ({
-  namespace: namespace ?? '',
-  name: names.charter(network),
-});
-
-/** The network's name in a key of this controller. */
-const networkOf = ({ name }: ObjectKey): string => name.replace(/-charter$/, '');
 
 /** One network: its charter (recorded before it is spoken), and the operator's place in its overlay. */
 export function networkController(parts: Parts): Controller<ConfigMap> {
@@ -42,7 +33,7 @@ export function networkController(parts: Parts): Controller<ConfigMap> {
       ModelShard,
       ({ metadata, spec }, stores) => {
         const model = stores.of(Model).get({ namespace: metadata.namespace ?? '', name: spec.modelRef.name });
-        return model === undefined ? [] : [charterKey(metadata.namespace, model.spec.network)];
+        return model === undefined ? [] : [networkKey(metadata.namespace, model.spec.network)];
       },
       watched.shards,
     )
@@ -53,18 +44,18 @@ export function networkController(parts: Parts): Controller<ConfigMap> {
 }
 
 const networkOfSpec = ({ metadata, spec }: ValidatorNode | Model): readonly ObjectKey[] => [
-  charterKey(metadata.namespace, spec.network),
+  networkKey(metadata.namespace, spec.network),
 ];
 
 function networkOfPod({ metadata }: KubeObject): readonly ObjectKey[] {
   const network = metadata.labels?.[LABELS.network];
-  return network === undefined ? [] : [charterKey(metadata.namespace, network)];
+  return network === undefined ? [] : [networkKey(metadata.namespace, network)];
 }
 
 async function reconcileNetwork(context: ReconcileContext, parts: Parts): Promise<ReconcileResult> {
   const { stores, key, client } = context;
   const { namespace } = key;
-  const name = networkOf(key);
+  const name = networkOfKey(key);
   const network = `${namespace}/${name}`;
   const nodes = look.nodesOf(stores, namespace, name);
   const models = look.modelsOf(stores, namespace, name);
@@ -131,7 +122,7 @@ async function settle(
   };
   const signed = await signCharter(charter, authority.authorityKey);
   const present = stores.of(ConfigMap, watched.charters.selector).get(key);
-  const object = buildRecord(key.namespace, networkOf(key), signed, charter, present?.metadata.resourceVersion);
+  const object = buildRecord(key.namespace, networkOfKey(key), signed, charter, present?.metadata.resourceVersion);
   try {
     const written =
       present === undefined

@@ -5,6 +5,7 @@ import type { Charter, Member, Report, ReputationReport } from '../../overlay/in
 import { aggregate, decodeVotesMessage, reaches, verifyCertificate } from '../../trust/index.ts';
 import { numbersEveryMs } from '../numbers.ts';
 import { type Heard, STALE_MS } from './heard.ts';
+import { networkKey } from './key.ts';
 
 /** Silence means something only after the operator has listened for so long. ms */
 export const LISTEN_MS = 30_000;
@@ -37,6 +38,8 @@ interface Entry {
 
 interface Network {
   readonly namespace: string;
+  /** Its key: news of its shards are looked at together. */
+  readonly key: ObjectKey;
   readonly since: number;
   charter: Charter | undefined;
   /** Members of the charter by peer id. */
@@ -52,8 +55,8 @@ interface Network {
   /** What all say of a peer, put together when somebody asks; until one says something else. By peer id. */
   readonly reputations: Map<string, Heard['reputation']>;
   toldListening: boolean;
-  /** When a model's shards were last woken, by its uid. */
-  readonly shardsAt: Map<string, number>;
+  /** When its shards were last woken. */
+  shardsAt: number;
 }
 
 /**
@@ -66,6 +69,7 @@ interface Network {
 export class FleetView {
   readonly nodes = new Wakeups();
   readonly models = new Wakeups();
+  /** Of networks, by their keys: the shards of each are looked at together. */
   readonly shards = new Wakeups();
   readonly networks = new Wakeups();
   readonly #clock: Clock;
@@ -94,8 +98,11 @@ export class FleetView {
       }
       return;
     }
+    const slash = network.indexOf('/');
+    const namespace = network.slice(0, slash);
     this.#all.set(network, {
-      namespace: network.slice(0, network.indexOf('/')),
+      namespace,
+      key: networkKey(namespace, network.slice(slash + 1)),
       since: this.#clock.monotonic(),
       charter,
       members,
@@ -105,7 +112,7 @@ export class FleetView {
       certificates: new Map(),
       reputations: new Map(),
       toldListening: false,
-      shardsAt: new Map(),
+      shardsAt: Number.NEGATIVE_INFINITY,
     });
     this.#tick();
   }
@@ -165,6 +172,12 @@ export class FleetView {
     this.#wake(this.models, { namespace: here.namespace, name: model.name });
   }
 
+  /** Unix ms since when the operator listens to a network; undefined where it does not. */
+  listeningSince(network: string): number | undefined {
+    const here = this.#all.get(network);
+    return here === undefined ? undefined : this.#clock.now() - this.#clock.monotonic() + here.since;
+  }
+
   /** Whether the operator has listened for long enough that silence means something. */
   isListening(network: string): boolean {
     const here = this.#all.get(network);
@@ -211,21 +224,20 @@ export class FleetView {
       .sort((a, b) => b.age - a.age || a.at - b.at)[0];
   }
 
-  #wakeModels({ namespace, charter, entries, shardsAt }: Network, report: Report, isNews: boolean, now: number): void {
+  #wakeModels(here: Network, report: Report, isNews: boolean, now: number): void {
+    const { namespace, key, charter, entries } = here;
+    let concernsShards = report.held.length > 0;
     for (const { uid } of report.models) {
       const model = charter?.models.find((one) => one.uid === uid);
       if (model === undefined) continue;
+      concernsShards = true;
       this.#wake(this.models, { namespace, name: model.name });
-      // Also without news: who is silent for long is a holder no more, and time alone tells that.
-      const since = now - (shardsAt.get(uid) ?? Number.NEGATIVE_INFINITY);
-      if (!isNews && since < Math.max(WAKE_EVERY_MS, entries.size * 10)) continue;
-      shardsAt.set(uid, now);
-      for (const placement of charter?.placements ?? []) {
-        if (placement.model !== uid) continue;
-        // Shards made by the model's controller are named so; one made by hand is looked at when the model is.
-        this.#wake(this.shards, { namespace, name: `${model.name}-${placement.index}` });
-      }
     }
+    // Also without news: disks fill and reputations move, and no message tells of that alone.
+    const isDue = now - here.shardsAt >= Math.max(WAKE_EVERY_MS, entries.size * 10);
+    if (!concernsShards || (!isNews && !isDue)) return;
+    here.shardsAt = now;
+    this.#wake(this.shards, key);
   }
 
   #wake(source: Wakeups, key: ObjectKey): void {
@@ -263,6 +275,8 @@ export class FleetView {
         if (stale) entry.toldStale = true;
         if (!all && !stale) continue;
         this.#wake(this.nodes, { namespace: here.namespace, name: member.name });
+        // A copy that cannot be asked for does not count: also who holds it is told at once.
+        this.#wake(this.shards, here.key);
       }
       if (!all) continue;
       for (const { name } of here.charter?.models ?? []) this.#wake(this.models, { namespace: here.namespace, name });

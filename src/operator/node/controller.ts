@@ -196,8 +196,8 @@ const waitsForPerson = (conditions: readonly Condition[] | undefined): boolean =
   conditions?.some(({ type, status }) => type === NODE_CONDITIONS.KeysReady && status !== 'True') ?? false;
 
 /** A deletion that waits for its chunks looks again, since time alone may end the wait. */
-const drainWait = ({ node, pod }: NodeWorld): number | undefined =>
-  node.metadata.deletionTimestamp !== undefined && pod !== undefined ? 5_000 : undefined;
+const drainWait = ({ node }: NodeWorld): number | undefined =>
+  node.metadata.deletionTimestamp === undefined ? undefined : 5_000;
 
 const modelNames = ({ stores, key }: ReconcileContext, { node }: NodeWorld): ReadonlyMap<string, string> =>
   new Map(look.modelsOf(stores, key.namespace, node.spec.network).map(({ metadata }) => [metadata.uid, metadata.name]));

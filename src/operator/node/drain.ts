@@ -1,9 +1,8 @@
-import { REASONS } from '../../api/index.ts';
+import { ANNOTATIONS, findCondition, REASONS } from '../../api/index.ts';
+import type { ModelShard } from '../kinds.ts';
+import { isWanted } from '../shard/holders.ts';
 import { type Judgement, no, yes } from '../verdicts.ts';
 import type { NodeWorld } from './world.ts';
-
-/** How long the deletion of a ValidatorNode waits for its chunks to be copied away. ms */
-export const DRAIN_LIMIT_MS = 120_000;
 
 /** Where a validator stands on its way out. */
 export interface Drain {
@@ -13,11 +12,12 @@ export interface Drain {
 }
 
 /**
- * A validator is drained once no shard with a certified version counts on it. While it is only cordoned it waits for
- * as long as that takes; a deletion waits for {@link DRAIN_LIMIT_MS}, and not at all where no other place exists.
+ * A validator is drained once no shard with a certified version counts on it: then as many others as there should be hold
+ * every chunk. One that is only cordoned waits for that as long as it takes, and stays where that is not to be had. One that
+ * a person deletes goes when all the others that can hold its shards do, be they fewer; or when a person says that it may.
  */
 export function drainOf(world: NodeWorld): Drain {
-  const { node, holding, others, now, namespaceTerminating } = world;
+  const { node, holding, namespaceTerminating } = world;
   const leaving = node.spec.cordon || node.metadata.deletionTimestamp !== undefined;
   if (!leaving) return { mayGo: false, condition: no('Drained', REASONS.Reconciled, 'In service.') };
   if (namespaceTerminating) return { mayGo: true, condition: yes('Drained', REASONS.Deleting, 'The namespace goes.') };
@@ -25,29 +25,70 @@ export function drainOf(world: NodeWorld): Drain {
   if (counted.length === 0) {
     return { mayGo: true, condition: yes('Drained', REASONS.Drained, 'All that it held is held elsewhere.') };
   }
-  const names = counted.map((shard) => shard.metadata.name).join(', ');
-  const homeless = counted.filter((shard) => others < shard.spec.replicas);
-  if (homeless.length > 0) {
-    return {
-      mayGo: true,
-      condition: no(
-        'Drained',
-        REASONS.UnderReplicated,
-        `${others} other validators cannot hold the replicas of ${homeless.map((shard) => shard.metadata.name).join(', ')}. ` +
-          `Add validators, lower shards.replicas of the Model, or delete this ValidatorNode to go below the replica count.`,
-      ),
-    };
+  const { name, uid } = node.metadata;
+  const open = counted.map((shard) => ({ shard, ...handoverOf(shard, name) })).filter(({ isDone }) => !isDone);
+  const skipped = node.metadata.annotations?.[ANNOTATIONS.skipDrain] === uid;
+  const homeless = counted.filter((shard) => handoverOf(shard, name).isShort);
+  if (homeless.length > 0 && (open.length === 0 || node.metadata.deletionTimestamp === undefined)) {
+    return { mayGo: open.length === 0 || skipped, condition: no('Drained', ...whyHomeless(homeless)) };
   }
-  const since = Date.parse(node.metadata.deletionTimestamp ?? '');
-  const late = now - since > DRAIN_LIMIT_MS;
+  const waiting = open.length === 0 ? counted.map((shard) => shard.metadata.name) : open.map(inWords);
+  const how =
+    node.metadata.deletionTimestamp === undefined
+      ? ''
+      : ` To let it go at once, and with it what only it holds: annotate it with ${ANNOTATIONS.skipDrain}=${uid}.`;
   return {
-    mayGo: late,
+    mayGo: open.length === 0 || skipped,
     condition: no(
       'Drained',
       REASONS.Draining,
-      late
-        ? `Gave up waiting after ${DRAIN_LIMIT_MS / 1000} s for ${names} to be copied; repair goes on elsewhere.`
-        : `Waiting for ${names} to be copied to other validators.`,
+      `Waiting for ${waiting.join(', ')} to be copied to other validators.${how}`,
     ),
   };
+}
+
+/** How far a shard is with being held by others. */
+interface Handover {
+  /** Others that hold every chunk, checked, and answer. */
+  readonly whole: number;
+  /** Others that are to hold it. */
+  readonly others: number;
+  /** Every other one that is to hold it does. */
+  readonly isDone: boolean;
+  /** It is known that fewer are to hold it than should. */
+  readonly isShort: boolean;
+}
+
+function handoverOf({ spec, status }: ModelShard, name: string): Handover {
+  const holders = status?.holders ?? [];
+  const others = holders.filter((holder) => holder.node !== name && isWanted(holder));
+  const whole = others.filter(({ state }) => state === 'Verified').length;
+  // Until it is no holder to count on, nobody has looked for another place yet.
+  const isPlanned = holders.every((holder) => holder.node !== name || !isWanted(holder));
+  return {
+    whole,
+    others: others.length,
+    isDone: isPlanned && whole >= Math.min(spec.replicas, others.length),
+    isShort: isPlanned && others.length < spec.replicas,
+  };
+}
+
+const inWords = ({ shard, whole, others }: Handover & { readonly shard: ModelShard }): string =>
+  `${shard.metadata.name} (${whole} of ${Math.max(others, shard.spec.replicas)} hold it)`;
+
+function whyHomeless(shards: readonly ModelShard[]): readonly ['UnderReplicated' | 'CapacityExceeded', string] {
+  const names = shards.map((shard) => shard.metadata.name).join(', ');
+  const full = shards.find((shard) => findCondition(shard, 'Ready')?.reason === REASONS.CapacityExceeded);
+  if (full !== undefined) {
+    return [
+      REASONS.CapacityExceeded,
+      `Other validators have no room for ${names}. Enlarge their storage.size, add validators, lower shards.replicas or ` +
+        `versions.keep of the Model, or delete this ValidatorNode to go below the replica count.`,
+    ];
+  }
+  return [
+    REASONS.UnderReplicated,
+    `There are too few other validators to hold the replicas of ${names}. Add validators, lower shards.replicas of the ` +
+      `Model, or delete this ValidatorNode to go below the replica count.`,
+  ];
 }

@@ -16,7 +16,6 @@ import { StakeKeyReservation, ValidatorNode } from '../kinds.ts';
 import { names } from '../labels.ts';
 import type { Parts } from '../parts.ts';
 import type { Refusal } from '../refusal.ts';
-import { candidatesOf } from '../shard/candidates.ts';
 import { look } from '../watched.ts';
 import { isBroughtKey, KEY_FILE, keySecretName } from './children/key-secret.ts';
 import type { KeySecret } from './keys.ts';
@@ -55,7 +54,7 @@ export async function observeNode(
     setting: parts.settings.of(stores, namespace, node.spec.network),
     chartered: node.status?.peerId !== undefined && parts.charters.names(network, node.status.peerId),
     holding: look.heldBy(stores, namespace, name),
-    others: othersOf(context, parts, node),
+    others: look.nodeCount(stores, namespace, node.spec.network) - 1,
     heard: parts.view.heard(network, name),
     listening: parts.view.isListening(network),
     refused,
@@ -71,15 +70,6 @@ function twinOf({ stores, key }: ReconcileContext, node: ValidatorNode, peerId: 
   const isRecorded = node.status?.peerId === peerId;
   const age = ({ metadata }: ValidatorNode): string => `${metadata.creationTimestamp ?? ''} ${metadata.name}`;
   return others.find((other) => !isRecorded || age(other) < age(node))?.metadata.name;
-}
-
-/** Who could take over is asked only where that matters: the answer takes a look at every one of them. */
-function othersOf({ stores, key }: ReconcileContext, parts: Parts, node: ValidatorNode): number {
-  const { namespace, name } = key;
-  const { network, cordon } = node.spec;
-  const leaving = cordon || node.metadata.deletionTimestamp !== undefined;
-  if (!leaving) return look.nodeCount(stores, namespace, network) - 1;
-  return candidatesOf(stores, parts, namespace, network).filter((one) => one !== name).length;
 }
 
 /** The public name is worked out once per version of a Secret. */

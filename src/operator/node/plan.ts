@@ -161,6 +161,8 @@ function planRemoval(world: NodeWorld): readonly Action[] {
     if (pod.metadata.deletionTimestamp !== undefined) return declaredGone(node, pod);
     return drainOf(world).mayGo ? [deletion(Pod, pod)] : [];
   }
+  // Its pod may have gone for another reason, and its volume may hold the last copy of something.
+  if (!drainOf(world).mayGo) return [];
   const left = world.namespaceTerminating ? planRelease(world) : [...planCleanup(world), ...planRelease(world)];
   return left.length > 0 ? left : [{ do: 'finalizer', kind: ValidatorNode, object: node, present: false }];
 }

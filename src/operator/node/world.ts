@@ -29,7 +29,7 @@ export interface NodeWorld {
   readonly chartered: boolean;
   /** Shards of the namespace that name this validator as a holder. */
   readonly holding: readonly ModelShard[];
-  /** Other validators of the network; for one that leaves, those that could take over a shard. */
+  /** Other validators of the network. */
   readonly others: number;
   /** What the validator says of itself and others of it; undefined where nothing was heard. */
   readonly heard: Heard | undefined;

@@ -1,136 +1,183 @@
-import { type ModelShardStatus, parseQuantity } from '../../api/index.ts';
-import { shardRange } from '../../chunks/index.ts';
-import { Controller, Node, Pod, type ReconcileContext, type ReconcileResult, type Stores } from '../../kube/index.ts';
+import { LABELS, type ModelShardStatus } from '../../api/index.ts';
+import {
+  ConfigMap,
+  Controller,
+  type EventNote,
+  type Existing,
+  type KubeObject,
+  Node,
+  type ObjectKey,
+  Pod,
+  type ReconcileContext,
+  type ReconcileResult,
+  type Stores,
+} from '../../kube/index.ts';
 import { Model, ModelShard, ValidatorNode } from '../kinds.ts';
-import { isFresh } from '../network/heard.ts';
+import { networkKey, networkOfKey } from '../network/key.ts';
+import { isLost } from '../node/pod-state.ts';
 import { type Parts, paced } from '../parts.ts';
 import { StatusWriter, transitions } from '../status-writer.ts';
-import { keysOf, look, told, watched } from '../watched.ts';
-import { isCandidate } from './candidates.ts';
-import { heldOf } from './held.ts';
-import type { Copy } from './holders.ts';
-import type { Candidate } from './placement.ts';
-import { type ShardWorld, shardStatus } from './status.ts';
+import { look, told, watched } from '../watched.ts';
+import { earsFor } from './candidates.ts';
+import { isWanted } from './holders.ts';
+import { judgeShards, type Machine, type Outcome } from './observe.ts';
+import { planShards } from './plan.ts';
 
+/** News that come together are looked at once. ms */
 const PACE_MS = 250;
-const GIB = 2 ** 30;
-/** A storage reputation below this makes a validator the last choice as a holder. */
-const POOR = 0.25;
+/** Statuses that are written at once. */
+const WRITERS = 16;
 
-/** ModelShard: its holders; the one writer of its status. */
-export function shardController(parts: Parts): Controller<ModelShard> {
+/**
+ * ModelShard: its holders; the one writer of its status. All shards of a network are looked at together, since they share
+ * the room on its volumes.
+ */
+export function shardController(parts: Parts): Controller<ConfigMap> {
   const writer = new StatusWriter<ModelShard, ModelShardStatus>(
-    // States come and go with every version; who holds it is what the charter says.
-    ({ versionCid, holders }) => [versionCid, holders?.map(({ node }) => node)],
-    (_, before, next) => transitions(['Available', 'FullyReplicated'], before?.conditions, next.conditions),
+    // Chunks come and go with every version; who holds it is what the charter says.
+    ({ versionCid, holders, repair }) => [versionCid, holders?.map((one) => [one.node, isWanted(one)]), repair],
+    (shard, before, next) => {
+      parts.metrics.observeRepair(shard, before?.repair, next.repair, parts.now());
+      return [
+        ...transitions(['Available', 'FullyReplicated'], before?.conditions, next.conditions),
+        ...repaired(before, next),
+      ];
+    },
   );
-  const shardsOfNetwork = (stores: Stores, namespace: string, network: string) =>
-    keysOf(
-      look
-        .modelsOf(stores, namespace, network)
-        .flatMap(({ metadata }) => look.shardsOf(stores, namespace, metadata.name)),
-    );
-  return new Controller(ModelShard, watched.shards)
-    .watches(Model, ({ metadata }, stores) => keysOf(look.shardsOf(stores, metadata.namespace ?? '', metadata.name)), {
-      ...watched.models,
-      on: told.version,
+  const planned = new Map<string, ReturnType<typeof remembered>>();
+  return new Controller(ConfigMap, { ...watched.charters, name: 'modelshard', on: () => undefined })
+    .watches(ModelShard, (shard, stores) => [keyOfShard(shard, stores)], {
+      ...watched.shards,
+      on: 'spec',
     })
     .watches(
-      ValidatorNode,
-      ({ metadata, spec }, stores) => shardsOfNetwork(stores, metadata.namespace ?? '', spec.network),
-      { ...watched.nodes, on: told.node },
+      Model,
+      ({ metadata, spec }) => [
+        networkKey(metadata.namespace, spec.network),
+        networkKey(metadata.namespace, NO_NETWORK),
+      ],
+      { ...watched.models, on: told.version },
     )
-    .reads(Pod, watched.pods)
-    .reads(Node, watched.machines)
+    .watches(ValidatorNode, ({ metadata, spec }) => [networkKey(metadata.namespace, spec.network)], {
+      ...watched.nodes,
+      on: told.node,
+    })
+    .watches(Pod, networkOfPod, { ...watched.pods, on: told.machine })
+    .watches(
+      Node,
+      (machine, stores) => stores.of(Pod).byIndex('machine', machine.metadata.name).flatMap(networkOfPod),
+      { ...watched.machines, on: told.standing },
+    )
     .on(parts.view.shards)
-    .run(paced(PACE_MS, parts.now, (context) => reconcileShard(context, parts, writer)));
+    .run(
+      paced(PACE_MS, parts.now, (context) => {
+        const { namespace, name } = context.key;
+        const id = `${namespace}/${name}`;
+        const plan = planned.get(id) ?? remembered();
+        planned.set(id, plan);
+        if (look.isTerminating(context.stores, namespace)) planned.delete(id);
+        return reconcileShards(context, parts, writer, plan);
+      }),
+    );
 }
 
-async function reconcileShard(
+/** Shards whose Model does not exist are looked at under this name, which no network has. */
+const NO_NETWORK = '';
+
+function keyOfShard({ metadata, spec }: ModelShard, stores: Stores): ObjectKey {
+  const model = stores.of(Model).get({ namespace: metadata.namespace ?? '', name: spec.modelRef.name });
+  return networkKey(metadata.namespace, model?.spec.network ?? NO_NETWORK);
+}
+
+function networkOfPod({ metadata }: KubeObject): readonly ObjectKey[] {
+  const network = metadata.labels?.[LABELS.network];
+  return network === undefined ? [] : [networkKey(metadata.namespace, network)];
+}
+
+/** The last plan is given again for equal questions: most looks find that nothing has changed. */
+function remembered(): typeof planShards {
+  let question: string | undefined;
+  let answer: ReturnType<typeof planShards> = new Map();
+  return (demands, places) => {
+    const asked = JSON.stringify([demands, places]);
+    if (asked !== question) answer = planShards(demands, places);
+    question = asked;
+    return answer;
+  };
+}
+
+/** An event for copies that are there again. */
+function repaired(before: ModelShardStatus | undefined, next: ModelShardStatus): readonly EventNote[] {
+  if (before?.repair === undefined || next.repair !== undefined) return [];
+  const note = `${next.availableReplicas} validators hold every chunk again, after the loss of ${before.repair.lost.join(', ')}.`;
+  return [{ type: 'Normal', reason: 'Repaired', action: 'Observe', note }];
+}
+
+async function reconcileShards(
   context: ReconcileContext,
   parts: Parts,
   writer: StatusWriter<ModelShard, ModelShardStatus>,
+  plan: typeof planShards,
 ): Promise<ReconcileResult> {
   const { stores, key } = context;
-  const shard = stores.of(ModelShard).get(key);
-  if (shard === undefined || shard.metadata.deletionTimestamp !== undefined) return {};
-  const world = observeShard(stores, parts, shard);
-  const status = shardStatus(world);
-  const afterMs = await writer.write(context, shard, status, parts.now());
-  parts.metrics.observeShard(shard, status);
-  return afterMs === undefined ? {} : { requeueAfterMs: afterMs };
-}
-
-/** Reads all that is known of one shard. */
-function observeShard(stores: Stores, parts: Parts, shard: ModelShard): ShardWorld {
-  const namespace = shard.metadata.namespace ?? '';
-  const model = stores.of(Model).get({ namespace, name: shard.spec.modelRef.name });
-  const network = model?.spec.network ?? '';
-  const overlay = `${namespace}/${network}`;
   const now = parts.now();
-  const listening = parts.view.isListening(overlay);
-  const nodes = model === undefined ? [] : look.nodesOf(stores, namespace, network);
-  const version = versionOf(shard, model);
-  const copies = new Map<string, Copy>();
-  const candidates: Candidate[] = [];
-  for (const node of nodes) {
-    const { name } = node.metadata;
-    const heard = parts.view.heard(overlay, name);
-    if (heard !== undefined && version !== undefined) {
-      const held = heldOf(heard.report, version.cid);
-      const [from, to] = shardRange(version.chunks, shard.spec.index, shard.spec.of);
-      const chunks = held !== undefined && held.chunks === version.chunks ? held.count(from, to) : 0;
-      copies.set(name, { chunks, live: isFresh(heard, now) });
-    }
-    if (!isCandidate(node, heard, listening, now)) continue;
-    const machine = machineOf(stores, namespace, name);
-    if (!isSelected(machine?.labels, shard.spec.placement.nodeSelector)) continue;
-    const isHolder = shard.status?.holders?.some((holder) => holder.node === name) ?? false;
-    const free = heard?.report.disk.freeBytes;
-    const needs = version === undefined ? 0 : (version.bytes / Math.max(1, shard.spec.of)) * 1.1;
-    candidates.push({
-      node: name,
-      weight: weightOf(node, heard?.reputation?.storage),
-      domain: machine?.labels?.[shard.spec.placement.spread] ?? machine?.name,
-      fits: isHolder || free === undefined || free >= needs,
-    });
+  const { shards, lookAt } = observe(stores, parts, key, plan);
+  const waits = lookAt === undefined ? [] : [lookAt - now];
+  let failure: { readonly error: unknown } | undefined;
+  for (let at = 0; at < shards.length; at += WRITERS) {
+    const written = await Promise.allSettled(
+      shards.slice(at, at + WRITERS).map(async ({ shard, status }) => {
+        const afterMs = await writer.write(context, shard, status, parts.now());
+        if (afterMs !== undefined) waits.push(afterMs);
+        parts.metrics.observeShard(shard, status);
+      }),
+    );
+    // One that has changed meanwhile does not hold up the others.
+    for (const one of written) if (one.status === 'rejected') failure ??= { error: one.reason };
   }
-  const existing = new Set(nodes.map(({ metadata }) => metadata.name));
-  return { shard, now, model, version, candidates, existing, copies, listening };
+  if (failure !== undefined) throw failure.error;
+  return waits.length === 0 ? {} : { requeueAfterMs: Math.max(1, Math.min(...waits)) };
 }
 
-/** The pinned version where its size is known, else the model's newest. */
-function versionOf(shard: ModelShard, model: Model | undefined): ShardWorld['version'] {
-  const newest = model?.status?.version;
-  const pinned = shard.spec.versionCid;
-  const certifiedAt = Date.parse(newest?.certifiedAt ?? '');
-  if (pinned === undefined || pinned === newest?.cid) {
-    if (newest === undefined) return undefined;
-    return { cid: newest.cid, chunks: newest.chunks, bytes: newest.bytes, certifiedAt };
-  }
-  const { status } = shard;
-  if (status?.versionCid !== pinned || status.chunks === undefined || newest === undefined) return undefined;
-  return { cid: pinned, chunks: newest.chunks, bytes: newest.bytes, certifiedAt: 0 };
+interface Judged {
+  readonly shards: readonly { readonly shard: Existing<ModelShard>; readonly status: ModelShardStatus }[];
+  readonly lookAt: Outcome['lookAt'];
 }
 
-interface Machine {
-  readonly name: string;
-  readonly labels: Readonly<Record<string, string>> | undefined;
+/** Reads all that is known of the shards of one network, and judges them. */
+function observe(stores: Stores, parts: Parts, key: ObjectKey, plan: typeof planShards): Judged {
+  const { namespace } = key;
+  const network = networkOfKey(key);
+  const overlay = `${namespace}/${network}`;
+  const isOrphans = network === NO_NETWORK;
+  const models = isOrphans ? [] : look.modelsOf(stores, namespace, network);
+  const nodes = isOrphans ? [] : look.nodesOf(stores, namespace, network);
+  const shards = isOrphans
+    ? orphans(stores, namespace)
+    : models.flatMap(({ metadata }) => look.shardsOf(stores, namespace, metadata.name));
+  const outcome = judgeShards(
+    {
+      now: parts.now(),
+      ears: earsFor(parts, overlay, nodes),
+      ...{ models, shards, nodes },
+      heard: (node) => parts.view.heard(overlay, node),
+      machineOf: (node) => stores.of(Pod).get({ namespace, name: node })?.spec?.nodeName,
+      machine: (name) => machineOf(stores, name),
+    },
+    plan,
+  );
+  return outcome as Judged;
 }
 
-function machineOf(stores: Stores, namespace: string, pod: string): Machine | undefined {
-  const name = stores.of(Pod).get({ namespace, name: pod })?.spec?.nodeName;
-  if (name === undefined) return undefined;
-  return { name, labels: stores.of(Node).get({ namespace: '', name })?.metadata.labels };
-}
+const orphans = (stores: Stores, namespace: string): readonly Existing<ModelShard>[] =>
+  stores
+    .of(ModelShard)
+    .list(namespace)
+    .filter(({ spec }) => stores.of(Model).get({ namespace, name: spec.modelRef.name }) === undefined);
 
-const isSelected = (
-  labels: Readonly<Record<string, string>> | undefined,
-  selector: Readonly<Record<string, string>> | undefined,
-): boolean => Object.entries(selector ?? {}).every(([label, value]) => labels?.[label] === value);
-
-/** By size of the volume, in steps of a factor of two, so that it seldom changes; little for one that failed challenges. */
-function weightOf(node: ValidatorNode, storage: number | undefined): number {
-  const size = 2 ** Math.round(Math.log2(Math.max(2 ** -4, parseQuantity(node.spec.storage.size) / GIB)));
-  return storage !== undefined && storage < POOR ? size / 16 : size;
+function machineOf(stores: Stores, name: string): Machine | undefined {
+  const found = stores.of(Node).get({ namespace: '', name });
+  if (found === undefined) return undefined;
+  const { labels } = found.metadata;
+  return { name, labels, isCordoned: found.spec?.unschedulable === true, isLost: isLost(found) };
 }

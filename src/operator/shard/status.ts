@@ -1,12 +1,30 @@
-import { findCondition, type ModelShardStatus, REASONS } from '../../api/index.ts';
+import { findCondition, type ModelShardStatus, REASONS, readyText } from '../../api/index.ts';
 import { shardRange } from '../../chunks/index.ts';
 import type { Model, ModelShard } from '../kinds.ts';
 import { type Judgement, judged, no, progress, unknown, yes } from '../verdicts.ts';
-import { availableReplicas, type Copy, type Holder, nextHolders } from './holders.ts';
-import { type Candidate, place } from './placement.ts';
+import {
+  availableReplicas,
+  type Copy,
+  type HoldersInput,
+  isWanted,
+  type Location,
+  nextHolders,
+  progressOf,
+} from './holders.ts';
+import type { Placing, Shortage } from './plan.ts';
+import { nextRepair, type Repair } from './repair.ts';
 
 /** A new version may take so long to reach its holders before FullyReplicated says no, so that it does not flap. ms */
 const FETCH_GRACE_MS = 30_000;
+
+/** A version that a shard is a part of. */
+export interface ShardVersion {
+  readonly cid: string;
+  readonly chunks: number;
+  readonly bytes: number;
+  /** Unix ms. */
+  readonly certifiedAt: number;
+}
 
 /** All that is known of one shard at one moment. */
 export interface ShardWorld {
@@ -15,81 +33,106 @@ export interface ShardWorld {
   readonly now: number;
   readonly model: Model | undefined;
   /** The version that the shard is a part of: pinned, or the model's newest certified one. */
-  readonly version:
-    | {
-        readonly cid: string;
-        readonly chunks: number;
-        readonly bytes: number;
-        /** Unix ms. */
-        readonly certifiedAt: number;
-      }
-    | undefined;
-  /** Validators that may hold it. */
-  readonly candidates: readonly Candidate[];
-  /** Validators that exist in the network, candidates or not. */
+  readonly version: ShardVersion | undefined;
+  /** Where the shard should be. */
+  readonly placing: Placing;
+  /** Validators that exist in the network, whether they may be holders or not. */
   readonly existing: ReadonlySet<string>;
+  /** Of these, those whose copies do not count any more, and why. */
+  readonly failed: ReadonlyMap<string, 'Lost' | 'Corrupt'>;
   /** By validator: what it holds of this shard; absent where it was not heard. */
   readonly copies: ReadonlyMap<string, Copy>;
+  readonly locations: ReadonlyMap<string, Location>;
   /** The operator listens for long enough that silence means something. */
   readonly listening: boolean;
 }
 
-/** The status that follows: holders, and how many copies there are. */
+/** Chunks of the version that the shard is, from `from` to `to` (exclusive). */
+export const chunksOfShard = ({ spec }: ModelShard, version: ShardVersion): readonly [from: number, to: number] =>
+  shardRange(version.chunks, spec.index, spec.of);
+
+/**
+ * The version that the shard is a part of is not known at this moment: the Model is seen as it was before it had one, as its
+ * cache is behind the shard's, or nobody has reported a pinned one yet. To go by that would be to forget a certified
+ * version, and to let go of copies before there are others.
+ */
+function isVersionForgotten({ shard, model, version }: ShardWorld): boolean {
+  const { versionCid: recorded } = shard.status ?? {};
+  if (model === undefined || version !== undefined || recorded === undefined) return false;
+  const pinned = shard.spec.versionCid;
+  return pinned === undefined ? model.status?.version === undefined : pinned === recorded;
+}
+
+/** The status that follows: holders, how many copies there are, and what is being repaired. */
 export function shardStatus(world: ShardWorld): ModelShardStatus {
-  const { shard, version, now } = world;
-  if (shard.status !== undefined && isModelBehind(world)) return shard.status;
-  const [from, to] = version === undefined ? [0, 0] : shardRange(version.chunks, shard.spec.index, shard.spec.of);
-  const chunks = version === undefined ? undefined : to - from;
-  const wanted = place(placementKey(shard), world.candidates, shard.spec.replicas);
-  const before = shard.status?.holders ?? [];
-  const input = {
-    before,
-    wanted,
-    replicas: shard.spec.replicas,
-    chunks,
-    copies: world.copies,
-    existing: world.existing,
-  };
+  const { shard, version, now, placing } = world;
+  if (shard.status !== undefined && isVersionForgotten(world)) return shard.status;
+  const { replicas } = shard.spec;
+  const before = shard.status;
+  const input = holdersInput(world);
+  const { chunks } = input;
   const holders = nextHolders(input);
   // Until the others have been heard, how many copies are live is not known: what was written stays.
   const live = availableReplicas(holders, input);
-  const available = world.listening ? live : Math.max(live, shard.status?.availableReplicas ?? 0);
-  const judgements = judgeShard(world, holders, available, chunks);
-  const bytes =
-    version === undefined || version.chunks === 0
-      ? undefined
-      : Math.round((version.bytes * (chunks ?? 0)) / version.chunks);
+  const available = world.listening ? live : Math.max(live, before?.availableReplicas ?? 0);
+  const isWhole = chunks !== undefined && placing.isPlaced && live >= replicas;
+  const replicatedCid = isWhole ? version?.cid : before?.replicatedCid;
+  const repair = nextRepair({
+    ...{ now, replicas, available },
+    before: input.before,
+    underWay: before?.repair,
+    isPlaced: chunks !== undefined && replicatedCid !== undefined,
+    existing: world.existing,
+    failed: world.failed,
+  });
+  const { held, wanted } = progressOf(holders, input);
+  const judgements = judgeShard({ ...world, chunks, available, repair, copied: `${held} of ${wanted} chunks` });
+  const conditions = judged(before?.conditions, judgements, shard.metadata.generation, now);
   return {
     ...(shard.metadata.generation === undefined ? {} : { observedGeneration: shard.metadata.generation }),
-    conditions: judged(shard.status?.conditions, judgements, shard.metadata.generation, now),
-    ...(version === undefined ? {} : { versionCid: version.cid, chunks: chunks ?? 0, bytes: bytes ?? 0 }),
+    ready: readyText(conditions.find(({ type }) => type === 'Ready')),
+    conditions,
+    ...(version === undefined || chunks === undefined
+      ? {}
+      : { versionCid: version.cid, chunks, bytes: bytesOf(version, chunks), copied: `${held}/${wanted}` }),
     holders: [...holders],
     availableReplicas: available,
+    ...(replicatedCid === undefined ? {} : { replicatedCid }),
+    ...(repair === undefined ? {} : { repair }),
   };
 }
 
-/**
- * The Model is seen as it was before it had the version that the shard is a part of: its cache is behind the shard's. To
- * go by it would be to forget a certified version, and to let go of copies before there are others.
- */
-const isModelBehind = ({ shard, model, version }: ShardWorld): boolean =>
-  version === undefined &&
-  model !== undefined &&
-  model.status?.version === undefined &&
-  shard.status?.versionCid !== undefined;
+function holdersInput(world: ShardWorld): HoldersInput {
+  const { shard, version, placing, copies, existing, failed, listening, locations } = world;
+  const [from, to] = version === undefined ? [0, 0] : chunksOfShard(shard, version);
+  return {
+    before: shard.status?.holders ?? [],
+    wanted: placing.wanted,
+    isPlaced: placing.isPlaced,
+    replicas: shard.spec.replicas,
+    chunks: version === undefined ? undefined : to - from,
+    ...{ copies, existing, failed, listening, locations },
+  };
+}
+
+/** Bytes of so many chunks of a version. */
+export const bytesOf = (version: ShardVersion, chunks: number): number =>
+  version.chunks === 0 ? 0 : Math.round((version.bytes * chunks) / version.chunks);
 
 /** What a shard is hashed by: not its uid, so that a shard made again finds its copies where they were. */
 export const placementKey = (shard: ModelShard): string =>
   `${shard.metadata.namespace ?? ''}/${shard.spec.modelRef.name}/${shard.spec.index}/${shard.spec.of}`;
 
-function judgeShard(
-  world: ShardWorld,
-  holders: readonly Holder[],
-  available: number,
-  chunks: number | undefined,
-): readonly Judgement[] {
-  const { shard, model, candidates } = world;
-  const { replicas } = shard.spec;
+interface Judged extends ShardWorld {
+  readonly chunks: number | undefined;
+  readonly available: number;
+  readonly repair: Repair | undefined;
+  /** How far copying has come, in words. */
+  readonly copied: string;
+}
+
+function judgeShard(world: Judged): readonly Judgement[] {
+  const { shard, model, placing, available, chunks } = world;
   if (model === undefined) {
     const gone = no(
       'Ready',
@@ -98,46 +141,78 @@ function judgeShard(
     );
     return [gone, ...both(unknown, REASONS.SpecInvalid, gone.message), ...progress(gone)];
   }
-  const wanted = holders.filter(({ state }) => state !== 'Draining').length;
-  if (wanted < replicas) {
-    const fitting = candidates.filter(({ fits }) => fits).length;
-    const full = fitting < candidates.length && candidates.length >= replicas;
-    const message = full
-      ? `Only ${fitting} of ${candidates.length} validators have room for this shard, and ${replicas} should hold it. ` +
-        `Enlarge storage.size, add validators, or lower versions.keep of the Model.`
-      : `${candidates.length} validators can hold this shard, and ${replicas} should. ` +
-        `Add validators, or lower shards.replicas of the Model.`;
-    const reason = full ? REASONS.CapacityExceeded : REASONS.UnderReplicated;
+  if (placing.shortage !== undefined) {
+    const { reason, message } = judgeShortage(world, placing.shortage);
     const ready = no('Ready', reason, message);
-    return [ready, judgeAvailable(available, chunks), no('FullyReplicated', reason, message), ...progress(ready)];
+    // Copies that are there are there, though their volumes are too full for the next version.
+    const isWhole = available >= shard.spec.replicas;
+    const replicated = isWhole ? judgeReplicated(world) : no('FullyReplicated', reason, message);
+    return [ready, judgeAvailable(available, chunks), replicated, ...progress(ready)];
   }
   if (chunks === undefined) {
     const message = 'No version of the model has been certified yet.';
     const ready = yes('Ready', REASONS.NoVersion, `${message} There is nothing to hold.`);
     return [ready, ...both(unknown, REASONS.NoVersion, message), ...progress(ready)];
   }
-  const replicated = judgeReplicated(world, available);
+  const replicated = judgeReplicated(world);
   const ready = { ...replicated, type: 'Ready' };
   // Copies that are under way need nobody's help.
   const working = replicated.status === 'True' ? ready : { ...ready, reason: REASONS.InProgress };
   return [working, judgeAvailable(available, chunks), replicated, ...progress(working)];
 }
 
-function judgeReplicated({ shard, version, now }: ShardWorld, available: number): Judgement {
+function judgeShortage(
+  { shard, placing }: Judged,
+  shortage: Shortage,
+): { readonly reason: 'CapacityExceeded' | 'UnderReplicated'; readonly message: string } {
+  const { replicas } = shard.spec;
+  if (shortage.of === 'validators') {
+    return {
+      reason: REASONS.UnderReplicated,
+      message:
+        `${shortage.candidates} validators can hold this shard, and ${replicas} should. ` +
+        `Add validators, or lower shards.replicas of the Model.`,
+    };
+  }
+  const { bytes, candidates, fitting } = shortage;
+  const replica = `A replica takes ${inWords(bytes)} with all versions that are kept.`;
+  const toDo = 'Enlarge storage.size, add validators, or lower shards.replicas or versions.keep of the Model.';
+  return {
+    reason: REASONS.CapacityExceeded,
+    message: placing.isPlaced
+      ? `${replica} ${fitting} of ${candidates} validators have room for that, and ${replicas} should hold it. ${toDo}`
+      : `${replica} ${candidates} validators have no room for ${replicas} replicas of each of ${shard.spec.of} shards. ${toDo} ` +
+        `Until then the model is placed nowhere, and its chunks stay where they are.`,
+  };
+}
+
+function inWords(bytes: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)));
+  const value = bytes / 1024 ** power;
+  return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
+}
+
+function judgeReplicated({ shard, version, now, available, repair, copied, placing }: Judged): Judgement {
   const { replicas } = shard.spec;
   if (available >= replicas) {
     return yes('FullyReplicated', REASONS.Reconciled, `${available} validators hold every chunk.`);
   }
   const isNew = version !== undefined && now - version.certifiedAt < FETCH_GRACE_MS;
-  if (isNew && findCondition(shard, 'FullyReplicated')?.status === 'True') {
+  if (isNew && repair === undefined && findCondition(shard, 'FullyReplicated')?.status === 'True') {
     return yes(
       'FullyReplicated',
       REASONS.Reconciled,
       'A version that was just certified is on its way to the holders.',
     );
   }
-  const message = `${available} of ${replicas} validators hold every chunk; copying.`;
-  return no('FullyReplicated', REASONS.UnderReplicated, message);
+  const counted = `${available} of ${replicas} validators hold every chunk`;
+  if (repair === undefined) {
+    return no('FullyReplicated', REASONS.UnderReplicated, `${counted}; copying: ${copied} are there.`);
+  }
+  const lost = repair.lost.join(', ');
+  const to = placing.wanted.join(', ');
+  return no('FullyReplicated', REASONS.Repairing, `${counted}. Lost: ${lost}. Copying to ${to}: ${copied} are there.`);
 }
 
 function judgeAvailable(available: number, chunks: number | undefined): Judgement {
@@ -152,3 +227,7 @@ const both = (
   reason: Judgement['reason'],
   message: string,
 ): readonly Judgement[] => [make('Available', reason, message), make('FullyReplicated', reason, message)];
+
+/** Holders that a status counts on, by name. */
+export const wantedHolders = (status: ModelShardStatus | undefined): readonly string[] =>
+  (status?.holders ?? []).filter(isWanted).map(({ node }) => node);

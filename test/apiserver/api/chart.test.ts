@@ -158,6 +158,7 @@ describe.runIf(helm.found)('the chart', () => {
       for (const plural of ['pods', 'services', 'secrets', 'configmaps', 'persistentvolumeclaims']) {
         await must(watched, '', plural, [...read, ...write]);
       }
+      await must(watched, 'policy', 'poddisruptionbudgets', [...read, 'create', 'patch']);
       await must(watched, 'events.k8s.io', 'events', ['create', 'patch']);
       await must(undefined, GROUP, 'stakekeyreservations', [...read, ...write]);
       await must(undefined, '', 'nodes', read);

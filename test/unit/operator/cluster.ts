@@ -6,6 +6,7 @@ import {
   type KubeObject,
   type PersistentVolumeClaim,
   type Pod,
+  type PodDisruptionBudget,
   type Service,
 } from '../../../src/kube/index.ts';
 import type { Action } from '../../../src/operator/action.ts';
@@ -226,6 +227,7 @@ export class Cluster {
     const nodes = this.list<ValidatorNode>('ValidatorNode');
     const mine = nodes.filter((node) => controllerOf(node)?.uid === fleet.metadata.uid);
     const { setting } = this;
+    const names = new Set(mine.map(({ metadata }) => metadata.name));
     return {
       fleet,
       now: this.now,
@@ -233,6 +235,12 @@ export class Cluster {
       members: mine.map((node) => ({ node, pod: this.get<Pod>('Pod', node.metadata.name) })),
       taken: new Set(nodes.filter((node) => !mine.includes(node)).map(({ metadata }) => metadata.name)),
       podHash: (node) => (setting === undefined ? undefined : hashOf(node, setting)),
+      budget: this.get<PodDisruptionBudget>('PodDisruptionBudget', name),
+      shards: this.list<ModelShard>('ModelShard').filter(({ status }) =>
+        status?.holders?.some(({ node }) => names.has(node)),
+      ),
+      isCordoned: () => false,
+      spares: new Set(nodes.map(({ metadata }) => metadata.name)),
     };
   }
 
@@ -273,7 +281,7 @@ export const reportOf = (node: string, at: number): Report => ({
   charterSeq: 1,
   peers: 3,
   backend: 'wasm',
-  disk: { usedBytes: 1, freeBytes: 1 },
+  disk: { usedBytes: 1_000_000, freeBytes: 1_000_000_000 },
   models: [],
   reputation: [],
   held: [],

@@ -1,4 +1,3 @@
-import { shardRange } from '../../../src/chunks/index.ts';
 import type { Existing, KubeObject, Pod } from '../../../src/kube/index.ts';
 import { controllerOf } from '../../../src/kube/index.ts';
 import type { Action } from '../../../src/operator/action.ts';
@@ -20,9 +19,8 @@ import {
 import { planNode } from '../../../src/operator/node/plan.ts';
 import { nodeStatus } from '../../../src/operator/node/status.ts';
 import { planReservation } from '../../../src/operator/reservation/plan.ts';
-import { isCandidate } from '../../../src/operator/shard/candidates.ts';
-import { heldOf } from '../../../src/operator/shard/held.ts';
-import { shardStatus } from '../../../src/operator/shard/status.ts';
+import { judgeShards } from '../../../src/operator/shard/observe.ts';
+import { planShards } from '../../../src/operator/shard/plan.ts';
 import { saidBy, VERSION } from '../../fault/crash/validators.ts';
 import { Volumes } from '../../fault/crash/volumes.ts';
 import { type Cluster, heard, NAMESPACE, NOW } from './cluster.ts';
@@ -96,9 +94,10 @@ export class CrashOperator {
 
   /** Every key that there is work for. */
   keys(seen: Cluster): readonly string[] {
-    const kinds = ['ValidatorFleet', 'ValidatorNode', 'Model', 'ModelShard', 'StakeKeyReservation'];
+    const kinds = ['ValidatorFleet', 'ValidatorNode', 'Model', 'StakeKeyReservation'];
     return [
       ...kinds.flatMap((kind) => seen.list(kind).map(({ metadata }) => `${kind} ${metadata.name}`)),
+      'shards default',
       'network default',
     ];
   }
@@ -113,7 +112,7 @@ export class CrashOperator {
     if (kind === 'ValidatorFleet') this.#fleet(name, pass);
     else if (kind === 'ValidatorNode') this.#node(name, pass);
     else if (kind === 'Model') this.#model(name, pass);
-    else if (kind === 'ModelShard') this.#shard(name, pass);
+    else if (kind === 'shards') this.#shards(pass);
     else if (kind === 'StakeKeyReservation') this.#reservation(name, pass);
     else this.#network(pass);
   }
@@ -164,9 +163,7 @@ export class CrashOperator {
       heard: all.get(name),
     });
     if (world === undefined) return;
-    const leaving = world.node.spec.cordon || world.node.metadata.deletionTimestamp !== undefined;
-    const candidates = nodes.filter((node) => isCandidate(node, all.get(node.metadata.name), true, seen.now));
-    const others = (leaving ? candidates : nodes).filter(({ metadata }) => metadata.name !== name).length;
+    const others = nodes.filter(({ metadata }) => metadata.name !== name).length;
     const chartered = this.#chartered.has(world.node.status?.peerId ?? '');
     const whole = { ...world, others, chartered };
     const wave = planNode(whole);
@@ -199,33 +196,25 @@ export class CrashOperator {
     this.#setStatus(model, modelStatus({ model, now: seen.now, learners, shards, version, listening: true }));
   }
 
-  #shard(name: string, { seen }: Pass): void {
-    const shard = seen.get<ModelShard>('ModelShard', name);
-    if (shard === undefined || shard.metadata.deletionTimestamp !== undefined) return;
-    const model = seen.get<Model>('Model', shard.spec.modelRef.name);
-    const nodes = model === undefined ? [] : seen.list<ValidatorNode>('ValidatorNode');
+  /** All shards of the network at once. */
+  #shards({ seen }: Pass): void {
+    const models = seen.list<Model>('Model');
+    const names = new Set(models.map(({ metadata }) => metadata.name));
     const all = this.#heardAll(seen);
-    const newest = model?.status?.version;
-    const version = newest === undefined ? undefined : { ...VERSION, certifiedAt: NOW };
-    const [from, to] = shardRange(VERSION.chunks, shard.spec.index, shard.spec.of);
-    const status = shardStatus({
-      shard,
-      now: seen.now,
-      model,
-      version,
-      candidates: nodes
-        .filter((node) => isCandidate(node, all.get(node.metadata.name), true, seen.now))
-        .map(({ metadata }) => ({ node: metadata.name, weight: 1, domain: undefined, fits: true })),
-      existing: new Set(nodes.map(({ metadata }) => metadata.name)),
-      copies: new Map(
-        [...all].map(([node, { report }]) => [
-          node,
-          { chunks: heldOf(report, VERSION.cid)?.count(from, to) ?? 0, live: true },
-        ]),
-      ),
-      listening: true,
-    });
-    this.#setStatus(shard, status);
+    const { shards } = judgeShards(
+      {
+        now: seen.now,
+        ears: { since: NOW - 60_000, deaf: all.size === 0 },
+        models,
+        shards: seen.list<ModelShard>('ModelShard').filter(({ spec }) => names.has(spec.modelRef.name)),
+        nodes: seen.list<ValidatorNode>('ValidatorNode'),
+        heard: (node) => all.get(node),
+        machineOf: (node) => seen.get<Pod>('Pod', node)?.spec?.nodeName,
+        machine: (machine) => ({ name: machine, labels: {}, isCordoned: false, isLost: false }),
+      },
+      planShards,
+    );
+    for (const { shard, status } of shards) this.#setStatus(shard as Existing<ModelShard>, status);
   }
 
   #reservation(name: string, pass: Pass): void {

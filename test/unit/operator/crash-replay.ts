@@ -14,10 +14,10 @@ const ROUND_MS = 500;
 
 /** By kind of key: changes of these kinds wake every one of them. */
 const WOKEN_BY: Readonly<Record<string, readonly string[]>> = {
-  ValidatorFleet: ['ValidatorFleet', 'ValidatorNode', 'Pod'],
+  ValidatorFleet: ['ValidatorFleet', 'ValidatorNode', 'ModelShard', 'Pod', 'PodDisruptionBudget'],
   ValidatorNode: ['Model', 'ModelShard', 'ConfigMap'],
   Model: ['Model', 'ModelShard', 'ValidatorNode', 'Pod'],
-  ModelShard: ['Model', 'ModelShard', 'ValidatorNode', 'Pod'],
+  shards: ['Model', 'ModelShard', 'ValidatorNode', 'Pod'],
   StakeKeyReservation: ['StakeKeyReservation', 'ValidatorNode'],
   network: ['Model', 'ModelShard', 'ValidatorNode', 'Pod', 'ConfigMap'],
 };

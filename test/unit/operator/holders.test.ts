@@ -6,6 +6,7 @@ import {
   type Holder,
   type HoldersInput,
   nextHolders,
+  progressOf,
 } from '../../../src/operator/shard/holders.ts';
 
 const NODES = ['a', 'b', 'c', 'd', 'e'];
@@ -14,27 +15,85 @@ const CHUNKS = 6;
 const input = (change: Partial<HoldersInput>): HoldersInput => ({
   before: [],
   wanted: ['a', 'b', 'c'],
+  isPlaced: true,
   replicas: 3,
   chunks: CHUNKS,
   copies: new Map(),
   existing: new Set(NODES),
+  failed: new Map(),
+  listening: true,
+  locations: new Map(),
   ...change,
 });
 
-const full: Copy = { chunks: CHUNKS, live: true };
+const full: Copy = { chunks: CHUNKS, live: true, sound: true };
 const names = (holders: readonly Holder[]): readonly string[] => holders.map(({ node }) => node);
 
 describe('the holders of a shard', () => {
   it('are Assigned, Fetching, then Verified as their maps fill', () => {
     const copies = new Map([
-      ['b', { chunks: 2, live: true }],
+      ['b', { ...full, chunks: 2 }],
       ['c', full],
     ]);
-    expect(nextHolders(input({ copies }))).toEqual([
+    const holders = nextHolders(input({ copies }));
+    expect(holders).toEqual([
       { node: 'a', state: 'Assigned', chunks: 0 },
       { node: 'b', state: 'Fetching', chunks: 2 },
       { node: 'c', state: 'Verified', chunks: 6 },
     ]);
+    expect(progressOf(holders, input({}))).toEqual({ held: 8, wanted: 18 });
+  });
+
+  it('are Stale while they do not report, with what was known of them, and Verified again when they do', () => {
+    const before: Holder[] = [{ node: 'a', state: 'Verified', chunks: CHUNKS }];
+    const silent = (copies: HoldersInput['copies'], listening = true): unknown =>
+      nextHolders(input({ before, wanted: ['a'], copies, listening }))[0];
+    expect(silent(new Map([['a', { ...full, live: false }]]))).toEqual({ node: 'a', state: 'Stale', chunks: CHUNKS });
+    expect(silent(new Map())).toMatchObject({ state: 'Stale', chunks: CHUNKS });
+    expect(silent(new Map(), false)).toMatchObject({ state: 'Verified', chunks: CHUNKS });
+    expect(silent(new Map([['a', full]]))).toMatchObject({ state: 'Verified' });
+  });
+
+  it('stay listed as Lost or Corrupt until the others have every chunk, and do not count meanwhile', () => {
+    const before: Holder[] = ['a', 'b', 'd', 'e'].map((node) => ({ node, state: 'Verified', chunks: CHUNKS }));
+    const failed = new Map([
+      ['d', 'Lost' as const],
+      ['e', 'Corrupt' as const],
+    ]);
+    const copies = new Map([
+      ['a', full],
+      ['b', full],
+      ['d', { ...full, live: false }],
+      ['e', { ...full, sound: false }],
+    ]);
+    const now = input({ before, failed, copies });
+    const holders = nextHolders(now);
+    expect(holders.map(({ node, state }) => [node, state])).toEqual([
+      ['a', 'Verified'],
+      ['b', 'Verified'],
+      ['c', 'Assigned'],
+      ['d', 'Lost'],
+      ['e', 'Corrupt'],
+    ]);
+    expect(availableReplicas(holders, now)).toBe(2);
+    const repaired = nextHolders(input({ before: holders, failed, copies: new Map([...copies, ['c', full]]) }));
+    expect(names(repaired)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('are nobody where the shard is placed nowhere: then validators keep what they have', () => {
+    const before: Holder[] = [{ node: 'a', state: 'Fetching', chunks: 1 }];
+    expect(nextHolders(input({ before, wanted: [], isPlaced: false }))).toEqual([]);
+  });
+
+  it('tell where they are, and where they were while their pod is on no machine', () => {
+    const locations = new Map([
+      ['a', { machine: 'm-1', zone: 'z' }],
+      ['b', { machine: 'm-2', zone: undefined }],
+    ]);
+    const first = nextHolders(input({ locations }));
+    expect(first[0]).toEqual({ node: 'a', state: 'Assigned', chunks: 0, machine: 'm-1', zone: 'z' });
+    expect(nextHolders(input({ before: first }))).toEqual(first);
+    expect(first[1]).toEqual({ node: 'b', state: 'Assigned', chunks: 0, machine: 'm-2' });
   });
 
   it('keep one that is not wanted any more until the others have every chunk', () => {
@@ -70,7 +129,12 @@ describe('the holders of a shard', () => {
     const world = fc.record({
       wanted: fc.shuffledSubarray(NODES),
       copies: fc.array(
-        fc.record({ node: fc.constantFrom(...NODES), chunks: fc.nat({ max: CHUNKS }), live: fc.boolean() }),
+        fc.record({
+          node: fc.constantFrom(...NODES),
+          chunks: fc.constantFrom(0, CHUNKS - 1, CHUNKS),
+          live: fc.boolean(),
+          sound: fc.boolean(),
+        }),
       ),
       replicas: fc.integer({ min: 1, max: 4 }),
     });
@@ -82,7 +146,8 @@ describe('the holders of a shard', () => {
             before: holders,
             wanted: wanted.slice(0, replicas),
             replicas,
-            copies: new Map(copies.map(({ node, chunks, live }) => [node, { chunks, live }])),
+            copies: new Map(copies.map(({ node, ...copy }) => [node, copy])),
+            failed: new Map(copies.filter(({ sound }) => !sound).map(({ node }) => [node, 'Corrupt' as const])),
           });
           const stayed = availableReplicas(
             holders.map((holder) => ({ ...holder, chunks: next.copies.get(holder.node)?.chunks ?? holder.chunks })),

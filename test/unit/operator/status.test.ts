@@ -1,9 +1,13 @@
+import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { findCondition, Model } from '../../../src/api/index.ts';
+import { operatorMetrics } from '../../../src/operator/metrics.ts';
 import { type Learner, type ModelWorld, modelStatus } from '../../../src/operator/model/status.ts';
 import type { Heard } from '../../../src/operator/network/heard.ts';
 import { nodeStatus } from '../../../src/operator/node/status.ts';
 import type { NodeWorld } from '../../../src/operator/node/world.ts';
+import type { Copy } from '../../../src/operator/shard/holders.ts';
+import type { Placing } from '../../../src/operator/shard/plan.ts';
 import { type ShardWorld, shardStatus } from '../../../src/operator/shard/status.ts';
 import type { ModelReport } from '../../../src/overlay/index.ts';
 import { Cluster, heard, NOW, nodeOf } from './cluster.ts';
@@ -164,6 +168,8 @@ describe('the status of a ValidatorNode', () => {
 
 describe('the status of a ModelShard', () => {
   const names = ['a', 'b', 'c'];
+  const whole: Copy = { chunks: 3, live: true, sound: true };
+  const placing: Placing = { wanted: names, shortage: undefined, isPlaced: true };
   const world = (change: Partial<ShardWorld>): ShardWorld => ({
     shard: {
       metadata: { name: 'digits-0', namespace: 'garden', generation: 1 },
@@ -172,9 +178,11 @@ describe('the status of a ModelShard', () => {
     now: NOW,
     model: model(),
     version: { cid: 'bafyreinew', chunks: 6, bytes: 600, certifiedAt: NOW - 60 * SECOND },
-    candidates: names.map((node) => ({ node, weight: 1, domain: node, fits: true })),
-    existing: new Set(names),
-    copies: new Map(names.map((node) => [node, { chunks: 3, live: true }])),
+    placing,
+    existing: new Set([...names, 'd']),
+    failed: new Map(),
+    copies: new Map(names.map((node) => [node, whole])),
+    locations: new Map(),
     listening: true,
     ...change,
   });
@@ -182,40 +190,127 @@ describe('the status of a ModelShard', () => {
     const condition = findCondition({ status: shardStatus(of) }, type);
     return `${condition?.status} ${condition?.reason}`;
   };
+  /** The shard with the status that follows from this world. */
+  const following = (of: ShardWorld): ShardWorld['shard'] => ({ ...of.shard, status: shardStatus(of) }) as never;
 
   it('counts its part of the version, and the live copies of it', () => {
-    expect(shardStatus(world({}))).toMatchObject({ chunks: 3, bytes: 300, availableReplicas: 3 });
+    expect(shardStatus(world({}))).toMatchObject({
+      ...{ ready: 'yes', chunks: 3, bytes: 300, availableReplicas: 3, copied: '9/9', replicatedCid: 'bafyreinew' },
+    });
     const copies = new Map([
-      ['a', { chunks: 3, live: true }],
-      ['b', { chunks: 3, live: false }],
-      ['c', { chunks: 1, live: true }],
+      ['a', whole],
+      ['b', { ...whole, live: false }],
+      ['c', { ...whole, chunks: 1 }],
     ]);
-    expect(shardStatus(world({ copies })).availableReplicas).toBe(1);
+    expect(shardStatus(world({ copies }))).toMatchObject({
+      ready: 'no: InProgress',
+      availableReplicas: 1,
+      copied: '7/9',
+    });
     expect(judged(world({ copies }), 'FullyReplicated')).toBe('False UnderReplicated');
     expect(judged(world({ copies }), 'Available')).toBe('True Reconciled');
   });
 
+  it('does not count the copy of one that fails its storage challenges', () => {
+    const copies = new Map([...world({}).copies, ['b', { ...whole, sound: false }]]);
+    expect(shardStatus(world({ copies })).availableReplicas).toBe(2);
+  });
+
   it('stays FullyReplicated while a version that was just certified spreads, and no longer', () => {
-    const before = shardStatus(world({}));
-    const shard = { ...world({}).shard, status: before } as never;
+    const shard = following(world({}));
     const copies = new Map();
     const spreading = { cid: 'bafyreinext', chunks: 6, bytes: 600, certifiedAt: NOW - SECOND };
     expect(judged(world({ shard, copies, version: spreading }), 'FullyReplicated')).toBe('True Reconciled');
     const old = { ...spreading, certifiedAt: NOW - 31 * SECOND };
     expect(judged(world({ shard, copies, version: old }), 'FullyReplicated')).toBe('False UnderReplicated');
+    expect(shardStatus(world({ shard, copies, version: old })).replicatedCid).toBe('bafyreinew');
   });
 
   it('forgets no version and no copy where the Model is seen as it was before it had one', () => {
-    const before = shardStatus(world({}));
-    const shard = { ...world({}).shard, status: before } as never;
-    const candidates = [{ node: 'd', weight: 1, domain: 'd', fits: true }];
-    expect(shardStatus(world({ shard, candidates, version: undefined, copies: new Map() }))).toEqual(before);
+    const shard = following(world({}));
+    const elsewhere = { ...placing, wanted: ['d'] };
+    const forgotten = { shard, placing: elsewhere, version: undefined, copies: new Map() };
+    expect(shardStatus(world(forgotten))).toEqual(shard.status);
+    const { spec } = shard;
+    const pinned = { ...shard, spec: { ...spec, versionCid: 'bafyreinew' } } as never;
+    expect(shardStatus(world({ ...forgotten, shard: pinned }))).toEqual(shard.status);
   });
 
-  it('tells too few validators from too little room', () => {
-    const candidates = world({}).candidates;
-    expect(judged(world({ candidates: candidates.slice(1) }), 'Ready')).toBe('False UnderReplicated');
-    const full = candidates.map((one) => ({ ...one, fits: one.node !== 'a' }));
-    expect(judged(world({ candidates: full }), 'Ready')).toBe('False CapacityExceeded');
+  it('tells too few validators from too little room, and what to do', () => {
+    const few = world({ placing: { ...placing, wanted: ['a'], shortage: { of: 'validators', candidates: 1 } } });
+    expect(judged(few, 'Ready')).toBe('False UnderReplicated');
+    const shortage = { of: 'room', candidates: 3, fitting: 2, bytes: 3 * 2 ** 30 } as const;
+    const full = world({ placing: { wanted: [], shortage, isPlaced: false } });
+    expect(judged(full, 'FullyReplicated')).toBe('False CapacityExceeded');
+    expect(findCondition({ status: shardStatus(full) }, 'Stalled')).toMatchObject({
+      ...{ status: 'True', reason: 'CapacityExceeded' },
+      message:
+        'A replica takes 3.0 GiB with all versions that are kept. 3 validators have no room for 3 replicas of each of 2 ' +
+        'shards. Enlarge storage.size, add validators, or lower shards.replicas or versions.keep of the Model. ' +
+        'Until then the model is placed nowhere, and its chunks stay where they are.',
+    });
+    const held = world({ placing: { ...placing, wanted: ['a', 'b'], shortage } });
+    expect(findCondition({ status: shardStatus(held) }, 'Ready')?.message).toContain(
+      '2 of 3 validators have room for that, and 3 should hold it.',
+    );
+    expect(shardStatus(full).holders).toEqual([]);
+  });
+
+  describe('after the loss of a holder', () => {
+    const shard = following(world({}));
+    const placed = { ...placing, wanted: ['a', 'b', 'd'] };
+    const failed = new Map([['c', 'Lost' as const]]);
+    const without = new Map([
+      ['a', whole],
+      ['b', whole],
+      ['c', { ...whole, live: false }],
+    ]);
+    const losing = world({ shard, placing: placed, failed, copies: without });
+
+    it('tells of the repair until every replica is there again', () => {
+      const lost = following(losing);
+      expect(lost.status).toMatchObject({
+        repair: { since: new Date(NOW).toISOString(), lost: ['c'] },
+        availableReplicas: 2,
+        copied: '6/9',
+      });
+      expect(findCondition(lost, 'FullyReplicated')).toMatchObject({
+        ...{ status: 'False', reason: 'Repairing' },
+        message: '2 of 3 validators hold every chunk. Lost: c. Copying to a, b, d: 6 of 9 chunks are there.',
+      });
+      const later = { placing: placed, failed, now: NOW + 5 * SECOND };
+      const copying = following(
+        world({ ...later, shard: lost, copies: new Map([...without, ['d', { ...whole, chunks: 1 }]]) }),
+      );
+      expect(copying.status?.repair).toEqual(lost.status?.repair);
+      const done = following(world({ ...later, shard: copying, copies: new Map([...without, ['d', whole]]) }));
+      expect(done.status?.repair).toBeUndefined();
+      expect(done.status?.holders?.map(({ node }) => node)).toEqual(['a', 'b', 'd']);
+    });
+
+    it('counts and times the repair', async () => {
+      const metrics = operatorMetrics(new Registry());
+      const before = { since: new Date(NOW).toISOString(), lost: ['c'] };
+      metrics.observeRepair(shard, undefined, before, NOW);
+      metrics.observeRepair(shard, before, before, NOW + SECOND);
+      metrics.observeRepair(shard, before, undefined, NOW + 7 * SECOND);
+      metrics.observeShard(shard, shardStatus(losing));
+      const text = await metrics.registry.metrics();
+      expect(text).toContain('murmuration_shard_repairs_total{namespace="garden",phase="begun"} 1');
+      expect(text).toContain('murmuration_shard_repairs_total{namespace="garden",phase="done"} 1');
+      expect(text).toContain('murmuration_shard_repair_seconds_sum{namespace="garden"} 7');
+      expect(text).toContain('murmuration_shard_chunks_count{namespace="garden",shard="digits-0",state="missing"} 3');
+      expect(text).toContain(
+        'murmuration_shard_replicas_count{namespace="garden",shard="digits-0",state="available"} 2',
+      );
+    });
+
+    it('has nothing to repair where it never had all replicas, or where the holder left by a drain', () => {
+      const { replicatedCid: _, ...status } = shard.status!;
+      expect(shardStatus({ ...losing, shard: { ...shard, status } as never }).repair).toBeUndefined();
+      const drained = shard.status?.holders?.map((one) => (one.node === 'c' ? { ...one, state: 'Draining' } : one));
+      const gone = { ...shard, status: { ...shard.status, holders: drained } } as never;
+      expect(shardStatus({ ...losing, shard: gone, existing: new Set(['a', 'b', 'd']) }).repair).toBeUndefined();
+    });
   });
 });

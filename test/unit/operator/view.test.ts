@@ -88,7 +88,7 @@ describe('the fleet view', () => {
     for (let index = 0; index < 50; index++) report(0, { models: [learned(index)] });
     expect(woken).toEqual([]);
     clock.pass(2_000);
-    expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-0', 'shards garden/digits-0']);
+    expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-0', 'shards garden/default-charter']);
     clock.pass(4_000);
     expect(woken).toHaveLength(3);
   });
@@ -103,11 +103,11 @@ describe('the fleet view', () => {
     woken.length = 0;
     report(0, { models: [learned(2)], held: held(0b11) });
     clock.pass(2_000);
-    expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-0', 'shards garden/digits-0']);
+    expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-0', 'shards garden/default-charter']);
     woken.length = 0;
     report(0, { models: [learned(3)], held: held(0b11) });
     clock.pass(2_000);
-    expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-0', 'shards garden/digits-0']);
+    expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-0', 'shards garden/default-charter']);
   });
 
   it('wakes each of many validators less often for numbers, and at once for news', () => {
@@ -119,7 +119,7 @@ describe('the fleet view', () => {
     many[7]?.({ models: [learned(2)] });
     many[8]?.({ models: [learned(2)], problems: [{ reason: 'VolumeFull', message: 'The volume is full.' }] });
     clock.pass(2_000);
-    expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-8', 'shards garden/digits-0']);
+    expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-8', 'shards garden/default-charter']);
     clock.pass(2_000);
     many[7]?.({ models: [learned(3)] });
     clock.pass(2_000);
@@ -147,15 +147,15 @@ describe('the fleet view', () => {
     expect(view.heard(NETWORK, 'flock-1')).toBeUndefined();
   });
 
-  it('wakes a validator that has fallen silent', () => {
+  it('wakes a validator that has fallen silent, and the shards, for its copies do not count', () => {
     const { clock, woken, report } = scene();
     report(1);
     clock.pass(2_000);
     woken.length = 0;
     clock.pass(15_500);
-    expect(woken).toEqual(['nodes garden/flock-1']);
+    expect(woken).toEqual(['nodes garden/flock-1', 'shards garden/default-charter']);
     clock.pass(6_000);
-    expect(woken).toHaveLength(1);
+    expect(woken).toHaveLength(2);
   });
 
   it.each([-3_600_000, 3_600_000])('takes nobody for silent or alive because the wall clock jumps by %i ms', (ms) => {
@@ -181,6 +181,7 @@ describe('the fleet view', () => {
       'nodes garden/flock-0',
       'nodes garden/flock-1',
       'nodes garden/flock-2',
+      'shards garden/default-charter',
     ]);
   });
 
