@@ -64,7 +64,8 @@ export const watched = {
   secrets: { selector: { labels: managed }, trim: slimSecret } satisfies WatchDeclaration<Secret>,
   /** All of them: models and validators name claims that people made. */
   volumes: { trim: slimVolume } satisfies WatchDeclaration<PersistentVolumeClaim>,
-  budgets: { selector: { labels: managed }, trim: slimBudget } satisfies WatchDeclaration<PodDisruptionBudget>,
+  /** All of them: a person may have made one of a fleet's name. */
+  budgets: { trim: slimBudget } satisfies WatchDeclaration<PodDisruptionBudget>,
   charters: { selector: { labels: charterLabels } } satisfies WatchDeclaration<ConfigMap>,
   machines: { trim: slimMachine } satisfies WatchDeclaration<Node>,
 };

@@ -50,7 +50,7 @@ function allowed({ fleet, members, shards, isCordoned, spares }: FleetWorld): nu
 const isCertified = ({ status }: ModelShard): boolean => status?.versionCid !== undefined && (status.chunks ?? 0) > 0;
 
 /** Live copies of a shard that can be done without. Where there is none to lose, or no other place for it, waiting is of no use. */
-function spareOf(shard: ModelShard, spares: ReadonlySet<string>): number {
+function spareOf(shard: ModelShard, spares: FleetWorld['spares']): number {
   const { replicas } = shard.spec;
   const { availableReplicas = 0, holders = [] } = shard.status ?? {};
   // A version that was just certified is on its way: the judgement is calmer than the number.
@@ -60,5 +60,5 @@ function spareOf(shard: ModelShard, spares: ReadonlySet<string>): number {
   if (live !== 1) return Math.max(1, live - 1);
   const wanted = new Set(holders.filter(isWanted).map(({ node }) => node));
   const isFull = findCondition(shard, SHARD_CONDITIONS.Ready)?.reason === REASONS.CapacityExceeded;
-  return !isFull && [...spares].some((node) => !wanted.has(node)) ? 0 : 1;
+  return !isFull && [...spares()].some((node) => !wanted.has(node)) ? 0 : 1;
 }

@@ -156,7 +156,7 @@ function observeFleet({ stores, key }: ReconcileContext, parts: Parts): FleetWor
     budget: stores.of(PodDisruptionBudget).get(key),
     shards: [...new Set([...ours].flatMap((name) => look.heldBy(stores, namespace, name)))],
     isCordoned,
-    spares: new Set(candidatesOf(stores, parts, namespace, network).filter((node) => !isCordoned(node))),
+    spares: () => new Set(candidatesOf(stores, parts, namespace, network).filter((node) => !isCordoned(node))),
   };
 }
 

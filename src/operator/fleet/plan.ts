@@ -33,8 +33,8 @@ export interface FleetWorld {
   readonly shards: readonly ModelShard[];
   /** Whether the pod of this validator is on a machine that is cordoned. */
   readonly isCordoned: (node: string) => boolean;
-  /** Validators of the network that may be given shards, and are on no machine that is cordoned. */
-  readonly spares: ReadonlySet<string>;
+  /** Validators of the network that may be given shards, and are on no machine that is cordoned. Takes a look at all. */
+  readonly spares: () => ReadonlySet<string>;
 }
 
 /** How a validator stands against the template. */

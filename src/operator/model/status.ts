@@ -226,9 +226,11 @@ function judgeReplicated({ model, shards, version }: ModelWorld): Judgement {
     return yes('Replicated', REASONS.Reconciled, `All ${shards.length} shards have their replicas.`);
   }
   const why = first === undefined ? undefined : findCondition(first, 'FullyReplicated');
+  // What the volumes cannot hold no patience mends.
+  const full = short.some((shard) => findCondition(shard, 'FullyReplicated')?.reason === REASONS.CapacityExceeded);
   return no(
     'Replicated',
-    REASONS.UnderReplicated,
+    full ? REASONS.CapacityExceeded : REASONS.UnderReplicated,
     `${shards.length - short.length} of ${shards.length} shards have all replicas. ${first?.metadata.name ?? 'None'}: ${why?.message ?? 'not judged yet.'}`,
   );
 }

@@ -155,12 +155,13 @@ function observe(stores: Stores, parts: Parts, key: ObjectKey, plan: typeof plan
   const shards = isOrphans
     ? orphans(stores, namespace)
     : models.flatMap(({ metadata }) => look.shardsOf(stores, namespace, metadata.name));
+  const said = new Map(nodes.map(({ metadata }) => [metadata.name, parts.view.heard(overlay, metadata.name)]));
   const outcome = judgeShards(
     {
       now: parts.now(),
       ears: earsFor(parts, overlay, nodes),
       ...{ models, shards, nodes },
-      heard: (node) => parts.view.heard(overlay, node),
+      heard: (node) => said.get(node),
       machineOf: (node) => stores.of(Pod).get({ namespace, name: node })?.spec?.nodeName,
       machine: (name) => machineOf(stores, name),
     },

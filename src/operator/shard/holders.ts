@@ -55,9 +55,14 @@ export function nextHolders(input: HoldersInput): readonly Holder[] {
     .map((holder): Holder => {
       const state = input.failed.get(holder.node) ?? 'Draining';
       return { ...located(holder.node, holder, input), state, chunks: chunksOf(holder.node, holder, input) };
-    });
+    })
+    .toSorted((a, b) => b.chunks - a.chunks)
+    .slice(0, MOST_HOLDERS - wanted.length);
   return sorted([...wanted, ...waiting]);
 }
+
+/** A status has room for no more. */
+const MOST_HOLDERS = 128;
 
 /** Holders that have every chunk, are believed, and can be asked for them now. */
 export function availableReplicas(holders: readonly Holder[], input: HoldersInput): number {

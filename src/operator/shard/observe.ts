@@ -144,6 +144,7 @@ function sceneOf(
     nodeSelector: placement.nodeSelector,
     live: Math.min(live, replicas),
     isPlaced: shard.status?.replicatedCid !== undefined,
+    isSteady: around.ears.since === undefined,
     // A silent holder that comes back while its copy is being made anew is one again.
     holders: holders.map((holder) => ({ node: holder.node, stays: isWanted(holder) || holder.state === 'Lost' })),
   };

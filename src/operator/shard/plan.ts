@@ -37,6 +37,8 @@ export interface Demand {
   readonly live: number;
   /** Some version of it had all replicas once: it is placed, and never again taken from where it is for want of room. */
   readonly isPlaced: boolean;
+  /** Little is known yet: holders stay where they are, and only vacancies are filled. */
+  readonly isSteady: boolean;
   readonly holders: readonly Recorded[];
 }
 
@@ -101,6 +103,10 @@ export function planShards(demands: readonly Demand[], places: readonly Place[])
 /** Fewest live replicas first; one that has all of them waits behind those. */
 const urgency = ({ live, replicas }: Demand): number => (live >= replicas ? Number.POSITIVE_INFINITY : live);
 
+/** Grades before and after those of places. */
+const FIRST = -1;
+const LAST = 10;
+
 /** What is booked on each volume. */
 interface Booked {
   /** Bytes of those that stay. */
@@ -135,7 +141,7 @@ class Ledger {
 
   /** Finds places for one shard and books them. @param isThere what its holders have is on their disks */
   settle(demand: Demand, isThere: boolean): Placing {
-    const { key, replicas, bytes, spread, nodeSelector, holders } = demand;
+    const { key, replicas, bytes, spread, nodeSelector, isSteady, holders } = demand;
     const { staying, leaving } = this.#booked;
     const held = new Set(holders.filter(({ stays }) => stays).map(({ node }) => node));
     const waiting = new Set(holders.filter(({ stays }) => !stays).map(({ node }) => node));
@@ -157,7 +163,7 @@ class Ledger {
       .map((place) => ({
         ...place,
         // One that holds more than it has room for keeps it only where nobody else can take it.
-        grade: place.grade + (roomy.has(place.node) ? 0 : 10),
+        grade: isSteady && held.has(place.node) ? FIRST : place.grade + (roomy.has(place.node) ? 0 : LAST),
         domain: place.labels?.[spread],
         holds: held.has(place.node),
       }));

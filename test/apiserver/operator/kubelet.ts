@@ -20,6 +20,8 @@ export class FakeKubelet {
   fate: (pod: Pod) => Fate = () => 'runs';
   /** Address of the n-th pod. */
   podIP: (index: number) => string = (index) => `10.9.0.${index + 1}`;
+  /** Machine of the n-th pod. */
+  machine: (index: number) => string = (index) => `machine-${index % 3}`;
   /** Called for each pod that runs, each time round. */
   onRunning: (pod: Pod) => void = () => undefined;
   /** Deleted pods stay, as on a lost machine. */
@@ -94,7 +96,7 @@ export class FakeKubelet {
       return;
     }
     if (pod.spec?.nodeName === undefined) {
-      await this.#bind(key.name, `machine-${index % 3}`);
+      await this.#bind(key.name, this.machine(index));
       return;
     }
     const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');

@@ -57,7 +57,7 @@ describe('the PodDisruptionBudget of a fleet', () => {
 
   it('looks, while a machine is drained, at what its validators hold', () => {
     const isCordoned = (node: string): boolean => node === 'flock-0';
-    const spares = new Set(FOUR.slice(1));
+    const spares = () => new Set(FOUR.slice(1));
     const before = world(4, { shards: [shard(['flock-0'], 1, 1)], isCordoned, spares });
     expect(minAvailable(before)).toBe(4);
     const moved = world(4, { shards: [shard(['flock-1'], 1, 1)], isCordoned, spares });

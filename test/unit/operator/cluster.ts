@@ -240,7 +240,7 @@ export class Cluster {
         status?.holders?.some(({ node }) => names.has(node)),
       ),
       isCordoned: () => false,
-      spares: new Set(nodes.map(({ metadata }) => metadata.name)),
+      spares: () => new Set(nodes.map(({ metadata }) => metadata.name)),
     };
   }
 

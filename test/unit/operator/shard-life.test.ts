@@ -116,6 +116,28 @@ describe('a holder whose storage challenges fail', () => {
   });
 });
 
+describe('an operator that has just begun', () => {
+  it('moves nothing, though it has not heard how much room there is', () => {
+    for (let at = 0; at < 8; at++) {
+      const room = at % 2 === 0 ? 900 * MIB : 60 * MIB;
+      flock.add(`flock-${at}`, { disk: { usedBytes: 0, freeBytes: room } });
+    }
+    flock.addModel('digits', 8, 3);
+    flock.look();
+    flock.certify(CID, 6 * MIB, ['flock-0']);
+    flock.settle();
+    const before = flock.shards.map(({ metadata }) => flock.wanted(metadata.name));
+    for (const bird of flock.birds.values()) bird.heardAt = undefined;
+    flock.ears = { since: undefined, deaf: true };
+    flock.look();
+    expect(flock.shards.map(({ metadata }) => flock.wanted(metadata.name))).toEqual(before);
+    flock.ears = { since: flock.now, deaf: false };
+    flock.pass(31_000);
+    flock.look();
+    expect(flock.shards.map(({ metadata }) => flock.wanted(metadata.name))).toEqual(before);
+  });
+});
+
 describe('chunks that a holder finds corrupt', () => {
   it('do not count until it has fetched them again', () => {
     replicated(4);

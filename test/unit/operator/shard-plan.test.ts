@@ -24,6 +24,7 @@ const demand = (name: string, change: Partial<Demand> = {}): Demand => ({
   nodeSelector: undefined,
   live: 0,
   isPlaced: false,
+  isSteady: false,
   holders: [],
   ...change,
 });
@@ -194,6 +195,17 @@ describe('the plan of a network', () => {
     const nowhere = planShards(shards, [place('a', { capacity: 40 })]);
     expect(shards.map(({ name }) => nowhere.get(name)?.wanted)).toEqual([['a'], ['a']]);
     expect(shards.some(({ name }) => nowhere.get(name)?.shortage?.of === 'room')).toBe(true);
+  });
+
+  it('leaves holders where they are while little is known, and fills vacancies only', () => {
+    const all = ['a', 'b', 'c', 'd'].map((node) =>
+      place(node, node < 'c' ? { weight: 0.01, grade: 1, capacity: 5 } : {}),
+    );
+    const shard = demand('digits-0', { replicas: 3, isPlaced: true, live: 2, holders: stay('a', 'b') });
+    expect(planShards([shard], all).get('digits-0')?.wanted.slice(0, 2).toSorted()).toEqual(['c', 'd']);
+    const steady = planShards([{ ...shard, isSteady: true }], all).get('digits-0');
+    expect(steady?.wanted.slice(0, 2).toSorted()).toEqual(['a', 'b']);
+    expect(steady?.wanted).toHaveLength(3);
   });
 
   it('gives nothing new to one that is not open, and leaves it what it has', () => {

@@ -7,15 +7,17 @@ import {
   type Node,
   type PersistentVolumeClaim,
   type Pod,
+  type PodDisruptionBudget,
   type Service,
 } from '../../../src/kube/index.ts';
+import { buildBudget } from '../../../src/operator/fleet/children/budget.ts';
 import type { ValidatorNode } from '../../../src/operator/kinds.ts';
 import { dialable } from '../../../src/operator/network/plan.ts';
 import { podHashOf } from '../../../src/operator/node/children/pod.ts';
 import { buildService } from '../../../src/operator/node/children/service.ts';
 import { isLabelled, isOurs } from '../../../src/operator/node/plan.ts';
 import { isLost, isPodReady, judgePod } from '../../../src/operator/node/pod-state.ts';
-import { slimMachine, slimNode, slimPod, slimService, slimVolume } from '../../../src/operator/slim.ts';
+import { slimBudget, slimMachine, slimNode, slimPod, slimService, slimVolume } from '../../../src/operator/slim.ts';
 import { Cluster, NAMESPACE } from './cluster.ts';
 
 const cluster = new Cluster();
@@ -141,5 +143,25 @@ describe('what the stores keep', () => {
     const slim = slimMachine(machine);
     expect(isLost(slim)).toBe(isLost(machine));
     expect(slim.metadata.labels).toEqual(machine.metadata.labels);
+    expect(slim.spec?.unschedulable).toBeUndefined();
+    expect(slimMachine(slim)).toEqual(slim);
+  });
+
+  it('of a machine tells whether it is cordoned', () => {
+    const machine = existing<Node>('Node', { spec: { unschedulable: true, podCIDR: '10.0.0.0/24' } });
+    expect(slimMachine(machine).spec).toEqual({ unschedulable: true });
+  });
+
+  it('of a budget is all that we set', () => {
+    const built = buildBudget({ metadata: { name: 'flock', namespace: NAMESPACE, uid: 'u' } } as never, 3);
+    const { metadata, ...rest } = built;
+    const live = existing<PodDisruptionBudget>('PodDisruptionBudget', {
+      ...rest,
+      metadata: { ...metadata, uid: 'u2', resourceVersion: '7', managedFields: [{}] },
+      status: { currentHealthy: 2, disruptionsAllowed: 1 },
+    });
+    expect(difference(built, slimBudget(live))).toBeUndefined();
+    expect(slimBudget(live)).not.toHaveProperty('status');
+    expect(slimBudget(slimBudget(live))).toEqual(slimBudget(live));
   });
 });
