@@ -6,6 +6,7 @@ export * from './charter-store.ts';
 export * from './identity.ts';
 export * from './messages.ts';
 export * from './overlay.ts';
+export * from './provider-keys.ts';
 export * from './request-error.ts';
 export * from './signed-charter.ts';
 export * from './types.ts';

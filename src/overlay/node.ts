@@ -9,6 +9,7 @@ import { yamux } from '@libp2p/yamux';
 import { createLibp2p } from 'libp2p';
 import type { Registry } from 'prom-client';
 import { encryption } from './encryption.ts';
+import { RecordStore } from './record-store.ts';
 
 const second = 1000;
 const minute = 60 * second;
@@ -37,6 +38,7 @@ export async function createNode(init: NodeInit): Promise<OverlayNode> {
   return createLibp2p({
     start: false,
     privateKey: init.privateKey,
+    datastore: new RecordStore(),
     nodeInfo: { name: 'murmuration', userAgent: 'murmuration' },
     addresses: { listen: [...init.listen] },
     transports: [tcp()],

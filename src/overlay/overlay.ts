@@ -261,6 +261,10 @@ class Peer implements Overlay {
     await this.#providers.provide(key);
   }
 
+  async withhold(key: string): Promise<void> {
+    await this.#providers.withhold(key);
+  }
+
   async findProviders(key: string, signal: AbortSignal): Promise<readonly string[]> {
     return this.#providers.find(key, signal);
   }

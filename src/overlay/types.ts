@@ -118,8 +118,13 @@ export interface Overlay {
   request(peer: string, protocol: string, bytes: Uint8Array, options: RequestOptions): Promise<Uint8Array>;
   /** Connects to an address; who answers must be a member. */
   dial(address: string): Promise<void>;
-  /** Says in the DHT that this peer has `key`, and goes on saying so until it stops. */
+  /**
+   * Says in the DHT that this peer has `key` (see `providerKey`), and goes on saying so until it stops or withholds it.
+   * Beyond `maxProvidedKeys` the oldest key is withheld. Never rejects: what could not be told is told later.
+   */
   provide(key: string): Promise<void>;
+  /** Says so no longer. Records that others keep run out within minutes. */
+  withhold(key: string): Promise<void>;
   /** Members that said they have `key`. A claim: verify by asking. */
   findProviders(key: string, signal: AbortSignal): Promise<readonly string[]>;
   onInteraction(f: (peer: string, event: Interaction) => void): () => void;

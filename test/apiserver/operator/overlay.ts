@@ -129,6 +129,8 @@ export class ScriptedOverlay implements Overlay {
 
   async provide(): Promise<void> {}
 
+  async withhold(): Promise<void> {}
+
   async findProviders(): Promise<readonly string[]> {
     return [];
   }
