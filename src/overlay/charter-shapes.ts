@@ -1,7 +1,7 @@
 import { CID } from 'multiformats/cid';
 import { z } from 'zod';
 import { ModelSpec } from '../api/index.ts';
-import type { CharterModel, UnreadableModel } from './charter.ts';
+import { type CharterModel, maxModelLabels, type UnreadableModel } from './charter.ts';
 import { addressText, cidText, count, nameText, networkText, peerIdText, uidText } from './shapes.ts';
 
 /** Shapes of a charter's blocks. The 1 MiB of the whole is the limit that counts; these keep single entries sane. */
@@ -43,6 +43,11 @@ export const modelsShape = z
       generation: count,
       spec: z.record(z.string(), z.unknown()),
       probeSeed: count,
+      // As long as Kubernetes lets them be.
+      labels: z
+        .record(z.string().min(1).max(317), z.string().max(63))
+        .refine((labels) => Object.keys(labels).length <= maxModelLabels, 'has too many labels')
+        .exactOptional(),
     }),
   )
   .max(256)

@@ -31,7 +31,12 @@ export interface CharterModel {
   readonly spec: ModelSpec;
   /** Seed of the shared probe that neighbours score each other's updates on. */
   readonly probeSeed: number;
+  /** Labels of the Model object, to find it by; absent where it has none. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
+
+/** Most labels of a model that a charter carries. */
+export const maxModelLabels = 32;
 
 /** Who holds shard `index` of `of` of a model's versions. */
 export interface Placement {

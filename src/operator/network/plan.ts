@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Pod } from '../../kube/index.ts';
-import type { Charter, CharterModel, Member, Placement } from '../../overlay/index.ts';
+import { type Charter, type CharterModel, type Member, maxModelLabels, type Placement } from '../../overlay/index.ts';
 import { digestOf } from '../digest.ts';
 import type { Model, ModelShard, ValidatorNode } from '../kinds.ts';
 import { PORTS } from '../node/children/pod.ts';
@@ -52,7 +52,7 @@ export function charterContent(world: NetworkWorld): CharterContent {
 
 const madeAt = ({ metadata }: Model): string => `${metadata.creationTimestamp ?? ''} ${metadata.name}`;
 
-/** What the specs of all models may take of a charter, which has to fit into one ConfigMap with members and placements. */
+/** What the specs and labels of all models may take of a charter, which has to fit into one ConfigMap with members and placements. */
 export const MODELS_BYTES = 512 * 1024;
 
 /** The models that a charter has room for, the oldest first: one that is too large must not silence the others. */
@@ -61,8 +61,8 @@ export function fittingModels(models: readonly Model[]): readonly Model[] {
   return models
     .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
     .toSorted((a, b) => (madeAt(a) < madeAt(b) ? -1 : 1))
-    .filter(({ spec }) => {
-      const bytes = Buffer.byteLength(JSON.stringify(spec));
+    .filter((model) => {
+      const bytes = Buffer.byteLength(JSON.stringify([model.spec, labelsOf(model)]));
       if (bytes > left) return false;
       left -= bytes;
       return true;
@@ -117,8 +117,24 @@ function memberOf(node: ValidatorNode, peerId: string, stakeKey: string): Member
 
 function charterModel(model: Model): CharterModel {
   const { uid = '', name, generation = 0 } = model.metadata;
-  return { uid, name, generation, spec: model.spec, probeSeed: probeSeed(uid) };
+  const labels = labelsOf(model);
+  return {
+    uid,
+    name,
+    generation,
+    spec: model.spec,
+    probeSeed: probeSeed(uid),
+    ...(Object.keys(labels).length === 0 ? {} : { labels }),
+  };
 }
+
+/** Labels to find a model by; beyond so many those whose names come last are left out. */
+const labelsOf = ({ metadata }: Model): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(metadata.labels ?? {})
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .slice(0, maxModelLabels),
+  );
 
 /** The same for everybody who knows the model's uid: 31 bits of its digest. */
 export const probeSeed = (uid: string): number =>
