@@ -6,9 +6,15 @@ import { ModelError } from './errors.ts';
 /** A value of Keras' JSON form of a model. */
 type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 type JsonObject = { [key: string]: Json };
-interface LayerJson {
+export interface LayerJson {
   readonly class_name: string;
   readonly config: JsonObject;
+}
+
+/** A model without weights, as Keras writes it. */
+export interface Topology {
+  readonly class_name: 'Sequential';
+  readonly config: { readonly name: string; readonly layers: readonly LayerJson[] };
 }
 
 /** Initializers that draw; constants (Zeros, Ones, Constant, Identity) need no seed. */
@@ -40,20 +46,7 @@ export async function buildModel(
   classes: number,
   seed: number,
 ): Promise<LayersModel> {
-  const layers = withLogits(layersOf(architecture, classes)).map((layer, i) => named(layer, i));
-  const [first, ...rest] = layers;
-  if (first === undefined) throw new ModelError('architecture.layers has nothing but a softmax: add a Dense layer.');
-  const topology = {
-    class_name: 'Sequential',
-    config: {
-      name: 'model',
-      layers: [
-        { ...first, config: { ...first.config, batch_input_shape: [null, columns] } } satisfies LayerJson,
-        ...rest,
-      ] as unknown as Json,
-    },
-  };
-  const draft = await load(backend, topology);
+  const draft = await load(backend, topologyOf(architecture, columns, classes));
   const spelledOut = draft.toJSON(null, false) as unknown as { class_name: string; config: Json };
   draft.dispose();
   const model = await load(backend, {
@@ -70,6 +63,18 @@ export async function buildModel(
     );
   }
   return model;
+}
+
+/**
+ * The layers of a spec as one model whose output are logits, with the names that its weights go by.
+ * @throws ModelError when there is no layer
+ */
+export function topologyOf(architecture: Architecture, columns: number, classes: number): Topology {
+  const layers = withLogits(layersOf(architecture, classes)).map((layer, i) => named(layer, i));
+  const [first, ...rest] = layers;
+  if (first === undefined) throw new ModelError('architecture.layers has nothing but a softmax: add a Dense layer.');
+  const shaped = { ...first, config: { ...first.config, batch_input_shape: [null, columns] } };
+  return { class_name: 'Sequential', config: { name: 'model', layers: [shaped, ...rest] } };
 }
 
 function layersOf(architecture: Architecture, classes: number): LayerJson[] {
@@ -107,7 +112,7 @@ function named(layer: LayerJson, index: number): LayerJson {
   return { class_name: layer.class_name, config };
 }
 
-async function load(backend: Backend, topology: JsonObject): Promise<LayersModel> {
+async function load(backend: Backend, topology: object): Promise<LayersModel> {
   try {
     // The library changes the object it is given.
     return await backend.layers.models.modelFromJSON(structuredClone(topology) as never);

@@ -41,6 +41,15 @@ export interface PartitionSlot {
   readonly of: number;
 }
 
+/** What a model takes: rows of so many numbers, each made `(x - offset) * factor` before the first layer. */
+export interface ModelInput {
+  readonly columns: number;
+  /** One factor for all columns and no offset, or both for each column. */
+  readonly scaling:
+    | { readonly factor: number; readonly offset?: undefined }
+    | { readonly factor: readonly number[]; readonly offset: readonly number[] };
+}
+
 export type LearnerLog = (
   level: 'debug' | 'info' | 'warn' | 'error',
   message: string,
@@ -85,6 +94,8 @@ export interface Learner {
   readonly backend: BackendName;
   /** Bytes of the longest frame that `merge` may accept: read no more from a neighbour. 0 before `ready` has resolved. */
   readonly maxMessageBytes: number;
+  /** What `predict` takes and what becomes of it; undefined before `ready` has resolved. */
+  readonly input: ModelInput | undefined;
   /** Resolves when data and model are loaded; rejects with DataError or ModelError. */
   ready(): Promise<void>;
   /** Trains `localSteps` mini-batches on one's own part; age grows by `localSteps`; loss is their mean. */

@@ -1,7 +1,7 @@
 import { buildModel } from './architecture.ts';
 import { RunningAverage } from './average.ts';
 import type { Backend } from './backend.ts';
-import type { Evaluation, MergeOutcome, ModelInit, PartitionSlot, Snapshot } from './contract.ts';
+import type { Evaluation, MergeOutcome, ModelInit, ModelInput, PartitionSlot, Snapshot } from './contract.ts';
 import type { Dataset } from './dataset.ts';
 import { ModelError } from './errors.ts';
 import { decodeFrame, encodeFrame, maxFrameBytes } from './frame.ts';
@@ -98,6 +98,14 @@ export class Engine {
 
   get maxMessageBytes(): number {
     return maxFrameBytes(this.#network.layout);
+  }
+
+  get input(): ModelInput {
+    const { offset, factor } = this.#scaling;
+    const [one = 1] = factor;
+    const isUniform = offset.every((value) => value === 0) && factor.every((value) => value === one);
+    const scaling = isUniform ? { factor: one } : { factor: [...factor], offset: [...offset] };
+    return { columns: offset.length, scaling };
   }
 
   /** See Learner.update. @throws ModelError when training diverged; weights and age are then as before the call */

@@ -12,6 +12,7 @@ export type {
   LearnerLog,
   MergeOutcome,
   ModelInit,
+  ModelInput,
   NamedTensor,
   PartitionSlot,
   Snapshot,
@@ -24,6 +25,7 @@ export {
   LearnerStoppedError,
   ModelError,
 } from './errors.ts';
+export { type LayersModelParts, layersModelOf } from './layers-model.ts';
 export { createLearner } from './learner.ts';
 export { type FetchLike, loadData, type SourceContext } from './source.ts';
 export type { LearnableModelSpec } from './spec.ts';

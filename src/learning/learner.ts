@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { BackendName, Learner, LearnerInit, LearnerLog } from './contract.ts';
+import type { BackendName, Learner, LearnerInit, LearnerLog, ModelInput } from './contract.ts';
 import { LearnerStoppedError } from './errors.ts';
 import {
   type Arguments,
@@ -41,6 +41,7 @@ class WorkerLearner implements Learner {
   readonly #startTimer: NodeJS.Timeout;
   #backend: BackendName = 'cpu';
   #maxMessageBytes = 0;
+  #input: ModelInput | undefined;
   #isReady = false;
   #nextId = 0;
   /** Why no call can be done any more. */
@@ -74,6 +75,10 @@ class WorkerLearner implements Learner {
 
   get maxMessageBytes(): number {
     return this.#maxMessageBytes;
+  }
+
+  get input(): ModelInput | undefined {
+    return this.#input;
   }
 
   ready(): Promise<void> {
@@ -145,6 +150,7 @@ class WorkerLearner implements Learner {
         clearTimeout(this.#startTimer);
         this.#backend = report.backend;
         this.#maxMessageBytes = report.maxMessageBytes;
+        this.#input = report.input;
         this.#isReady = true;
         this.#ready.resolve();
         return;

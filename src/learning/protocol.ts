@@ -1,4 +1,4 @@
-import type { BackendName, Learner, LearnerInit, LearnerLog } from './contract.ts';
+import type { BackendName, Learner, LearnerInit, LearnerLog, ModelInput } from './contract.ts';
 import {
   BackendUnavailableError,
   BadInputError,
@@ -32,7 +32,12 @@ export type Request = {
 
 /** What the worker says. */
 export type Report =
-  | { readonly kind: 'ready'; readonly backend: BackendName; readonly maxMessageBytes: number }
+  | {
+      readonly kind: 'ready';
+      readonly backend: BackendName;
+      readonly maxMessageBytes: number;
+      readonly input: ModelInput;
+    }
   | { readonly kind: 'unready'; readonly error: WireError }
   | { readonly kind: 'log'; readonly entry: Parameters<LearnerLog> }
   | { readonly kind: 'done'; readonly id: number; readonly result: unknown }

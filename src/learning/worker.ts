@@ -46,7 +46,7 @@ try {
       report({ kind: 'failed', id: request.id, error: toWire(error) });
     }
   });
-  report({ kind: 'ready', backend: backend.name, maxMessageBytes: engine.maxMessageBytes });
+  report({ kind: 'ready', backend: backend.name, maxMessageBytes: engine.maxMessageBytes, input: engine.input });
 } catch (error) {
   report({ kind: 'unready', error: toWire(error) });
   port.close();

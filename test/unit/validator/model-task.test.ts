@@ -30,6 +30,7 @@ function fakeLearner(init: LearnerInit, size: number, done: string[]): Learner {
   return {
     backend: 'cpu',
     maxMessageBytes: 100,
+    input: undefined,
     ready: async () => {
       if (init.resume !== undefined) check(init.resume);
     },
