@@ -10,9 +10,11 @@ import {
 import { createOverlay } from '../overlay/index.ts';
 import { SignerClient } from '../trust/index.ts';
 import { backendOf } from './backend-choice.ts';
+import { Catalog } from './catalog.ts';
 import { createHttp } from './http.ts';
 import { learnModels } from './learn-models.ts';
 import { runLoops } from './loops.ts';
+import { Market } from './market.ts';
 import { createValidatorMetrics } from './metrics.ts';
 import { refreshMetrics } from './metrics-refresh.ts';
 import type { ModelTasks } from './model-tasks.ts';
@@ -145,10 +147,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
     task: (uid) => tasks.get(uid),
     validators,
     peers,
-    onCertified: ({ version }) => {
-      reporter.hurry();
-      void overlay.provide(version).catch((error: unknown) => log.debug({ err: error }, 'could not provide a version'));
-    },
+    onCertified: () => reporter.hurry(),
     problems,
     world,
     metrics,
@@ -191,6 +190,18 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
     void tasks.follow(isMember ? charter.models : [], slotOf(all, overlay.peerId));
   });
   overlay.subscribe('reports', (report, from) => neighbours.hear(from, report));
+  const catalog = new Catalog({
+    self: { peerId: overlay.peerId, name },
+    charter: () => overlay.charter,
+    validators,
+    task: (uid) => tasks.get(uid),
+    latest: (uid) => versions.latest(uid),
+    kept: (uid) => state.certificates.list(uid),
+    certifiedAt: (version) => versions.certifiedAt(version),
+    holdings,
+    neighbours,
+  });
+  const market = new Market({ overlay, validators, tasks: () => tasks.list(), versions, holdings, store });
   const http = createHttp({
     metrics: metrics.registry,
     refresh: () => refreshMetrics(metrics, reportParts, replicas, store, others()),
@@ -200,6 +211,8 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
       const task = tasks.list().find(({ model }) => model.name === wanted);
       return task && served(task);
     },
+    catalog,
+    block: (cid) => store.get(cid),
   });
 
   // From here on things run: what is deferred last stops first.
@@ -224,6 +237,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
       reporter,
       versions,
       replicas,
+      market,
       store,
       holdings,
       neighbours,

@@ -1,7 +1,10 @@
 import Fastify, { type FastifyInstance } from 'fastify';
+import type { CID } from 'multiformats/cid';
 import type { Registry } from 'prom-client';
 import { z } from 'zod';
 import { BadInputError, LearnerStoppedError } from '../learning/index.ts';
+import type { Catalog } from './catalog.ts';
+import { serveBlocks } from './gateway.ts';
 
 /** A model as the HTTP server sees it. */
 export interface ServedModel {
@@ -22,6 +25,9 @@ export interface HttpParts {
   readonly notReady: () => string | undefined;
   readonly status: () => unknown;
   readonly model: (name: string) => ServedModel | undefined;
+  readonly catalog: Pick<Catalog, 'find' | 'certificate'>;
+  /** A block of the store, checked just now; undefined where it is not here. */
+  readonly block: (cid: CID) => Promise<Uint8Array | undefined>;
 }
 
 const mib = 1024 * 1024;
@@ -32,9 +38,15 @@ const PredictRequest = z.object({
   instances: z.array(z.array(z.number()).max(1_000_000)).min(1).max(4096),
 });
 
+/** `?q=` of the search index: words to find models by. */
+const SearchQuery = z.object({ q: z.string().max(256).default('') });
+/** `?version=` of a certificate: CID of the version. */
+const CertificateQuery = z.object({ version: z.string().max(128).optional() });
+
 /**
- * Health, metrics, status and serving of one validator.
- * Prediction follows TensorFlow Serving's REST API: `GET /v1/models/<name>`, `POST /v1/models/<name>:predict`.
+ * Health, metrics, status, search and serving of one validator.
+ * Prediction follows TensorFlow Serving's REST API: `GET /v1/models/<name>`, `POST /v1/models/<name>:predict`; blocks
+ * are read as from an IPFS gateway, see gateway.ts.
  */
 export function createHttp(parts: HttpParts): FastifyInstance {
   const http = Fastify({ logger: false, bodyLimit: 4 * mib, requestTimeout: 30_000, forceCloseConnections: true });
@@ -59,6 +71,22 @@ export function createHttp(parts: HttpParts): FastifyInstance {
     return reply.type(parts.metrics.contentType).send(await parts.metrics.metrics());
   });
   http.get('/status', async () => parts.status());
+  http.get('/v1/models', async (request, reply) => {
+    const query = SearchQuery.safeParse(request.query);
+    if (!query.success) return reply.code(400).send({ error: 'q must be one text of at most 256 characters.' });
+    return { models: parts.catalog.find(query.data.q) };
+  });
+  http.get<{ Params: { name: string } }>('/v1/models/:name/certificate', async (request, reply) => {
+    const { name } = request.params;
+    const query = CertificateQuery.safeParse(request.query);
+    if (!query.success) return reply.code(400).send({ error: 'version must be one CID.' });
+    const { version } = query.data;
+    const answer = parts.catalog.certificate(name, version);
+    if (answer !== undefined) return answer;
+    const what = version === undefined ? 'certified version' : `certificate of version ${version}`;
+    return reply.code(404).send({ error: `No ${what} of a model "${name}" is known here (yet).` });
+  });
+  serveBlocks(http, parts.block);
   http.get<{ Params: { name: string } }>('/v1/models/:name', async (request, reply) => {
     const model = parts.model(request.params.name);
     if (model === undefined) return reply.code(404).send({ error: noSuchModel(request.params.name) });

@@ -3,6 +3,7 @@ import type { ChunkStore, Holdings } from '../chunks/index.ts';
 import { decodeSignedCharter, type Overlay } from '../overlay/index.ts';
 import type { ReputationBook } from '../trust/index.ts';
 import { followFile } from './charter-file.ts';
+import type { Market } from './market.ts';
 import type { Neighbours } from './neighbours.ts';
 import { repeat } from './repeat.ts';
 import type { Replicas } from './replicas.ts';
@@ -16,6 +17,7 @@ const CHARTER_FILE_MILLISECONDS = 2 * second;
 const VERSIONS_MILLISECONDS = 1 * second;
 const REPLICAS_MILLISECONDS = 1 * second;
 const CHALLENGE_MILLISECONDS = 5 * second;
+const MARKET_MILLISECONDS = 5 * second;
 const REPUTATION_MILLISECONDS = 30 * second;
 
 export interface LoopsParts {
@@ -25,6 +27,7 @@ export interface LoopsParts {
   readonly reporter: Reporter;
   readonly versions: Versions;
   readonly replicas: Replicas;
+  readonly market: Market;
   readonly store: ChunkStore;
   readonly holdings: Holdings;
   readonly neighbours: Neighbours;
@@ -37,7 +40,7 @@ export interface LoopsParts {
 
 /** What a validator does again and again beside learning, until aborted. Settles when all has ended. */
 export async function runLoops(parts: LoopsParts, until: AbortSignal): Promise<void> {
-  const { overlay, reporter, versions, replicas, world, log } = parts;
+  const { overlay, reporter, versions, replicas, market, world, log } = parts;
   const { sleep } = world;
   const again = (milliseconds: number, what: string, act: () => Promise<unknown> | unknown): Promise<void> => {
     const onError = (error: unknown) => log.error({ err: error }, `could not ${what}; tries again`);
@@ -54,6 +57,7 @@ export async function runLoops(parts: LoopsParts, until: AbortSignal): Promise<v
     followFile(parts.charterFile, mountedCharter, until),
     again(VERSIONS_MILLISECONDS, 'look after versions', () => versions.tick()),
     again(REPLICAS_MILLISECONDS, 'hold what is placed here', () => replicas.sync(until)),
+    again(MARKET_MILLISECONDS, 'tell what is here', () => market.sync()),
     again(CHALLENGE_MILLISECONDS, 'challenge a neighbour', () => challengeSomebody({ ...parts, ...world }, until)),
     again(REPUTATION_MILLISECONDS, 'save reputation', parts.saveReputation),
   ]);
