@@ -40,6 +40,15 @@ export const FIELD_MANAGER = 'murmuration';
 /** Name of the network where none is given. */
 export const DEFAULT_NETWORK = 'default';
 
+/** Name of the ConfigMap that a network's charter is recorded in. */
+export const charterName = (network: string): string => `${network}-charter`;
+/** Key of its binary data. */
+export const CHARTER_FILE = 'charter.bin';
+/** Name of the ConfigMap, in the operator's namespace, that remembers which key signs charters. */
+export const AUTHORITY_RECORD = 'murmuration-authority-record';
+/** Keys of its data: the peer ids of the authority and of the operator. */
+export const RECORD_FIELDS = { authority: 'authorityPeerId', overlay: 'overlayPeerId' } as const;
+
 /** Longest ValidatorNode and Model name: room for suffixes of children within the 63 characters of a label. */
 export const NAME_MAX = 52;
 /** Longest ValidatorFleet name: a ValidatorNode name less `-` and an ordinal of four digits. */

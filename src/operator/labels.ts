@@ -1,4 +1,4 @@
-import { LABELS } from '../api/index.ts';
+import { charterName, LABELS } from '../api/index.ts';
 import type { ValidatorNode } from './kinds.ts';
 
 /** Value of `app.kubernetes.io/managed-by` on everything that the operator makes. */
@@ -35,5 +35,5 @@ export const names = {
   identity: (node: string): string => `${node}-identity`,
   stake: (node: string): string => `${node}-stake`,
   volume: (node: string): string => `${node}-data`,
-  charter: (network: string): string => `${network}-charter`,
+  charter: charterName,
 } as const;

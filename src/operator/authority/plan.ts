@@ -1,10 +1,12 @@
-/** Name of the Secret with the authority key, and of the ConfigMap that remembers which key that was. */
+import { AUTHORITY_RECORD, RECORD_FIELDS } from '../../api/index.ts';
+
+/** The ConfigMap that remembers which key the Secret held, and the keys of its data. */
+export { AUTHORITY_RECORD, RECORD_FIELDS };
+
+/** Name of the Secret with the authority key. */
 export const AUTHORITY_SECRET = 'murmuration-authority';
-export const AUTHORITY_RECORD = 'murmuration-authority-record';
 /** Keys of the Secret's data: what signs charters, and the operator's own identity as a peer. */
 export const AUTHORITY_FILES = { authority: 'authority.key', overlay: 'overlay.key' } as const;
-/** Keys of the ConfigMap's data: the peer ids of the two. */
-export const RECORD_FIELDS = { authority: 'authorityPeerId', overlay: 'overlayPeerId' } as const;
 
 /** The two public names. */
 export interface AuthorityNames {

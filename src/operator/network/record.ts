@@ -1,3 +1,4 @@
+import { CHARTER_FILE } from '../../api/index.ts';
 import type { ConfigMap } from '../../kube/index.ts';
 import {
   type Charter,
@@ -10,8 +11,9 @@ import { digestOf } from '../digest.ts';
 import { managed, names } from '../labels.ts';
 import type { CharterContent } from './plan.ts';
 
-/** Key of the ConfigMap's binary data; the pod's `--charter` names the file that it becomes. */
-export const CHARTER_FILE = 'charter.bin';
+/** The pod's `--charter` names the file that it becomes. */
+export { CHARTER_FILE };
+
 /** Annotation with the number of the charter, for people and for the case that the charter itself cannot be read. */
 export const CHARTER_SEQ = 'murmuration.dev/charter-seq';
 /** Annotation with a digest of what the charter says, without number and date. */
