@@ -236,7 +236,10 @@ const searchText = (model: CharterModel): string =>
 /** What a model is for, as far as its spec says. */
 function taskOf({ spec }: CharterModel): string {
   const { source, classes } = spec.data;
-  const file = source.url === undefined ? undefined : new URL(source.url).pathname.split('/').at(-1);
+  // Of a URL the path alone: what comes after it may be a password to the data.
+  const file = URL.parse(source.url ?? '')
+    ?.pathname.split('/')
+    .at(-1);
   const of = source.builtin ?? source.configMap?.name ?? source.claim?.path ?? file;
   return `classification${of === undefined || of === '' ? '' : ` of ${of}`} into ${classes} classes`;
 }

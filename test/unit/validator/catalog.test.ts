@@ -30,13 +30,14 @@ function catalog(
     readonly reports?: Readonly<Record<string, Partial<Report>>>;
     readonly here?: readonly (readonly [BuiltVersion, readonly number[]])[];
     readonly latest?: Certificate;
+    readonly models?: readonly CharterModel[];
     readonly kept?: readonly Certificate[];
     readonly own?: { readonly age: number; readonly accuracy?: number };
   } = {},
 ) {
   const neighbours = new Neighbours(() => 0);
   for (const [from, said] of Object.entries(change.reports ?? {})) neighbours.hear(from, report(said));
-  const charter: Charter = { ...charterOf([], members), models: [digits(), spam] };
+  const charter: Charter = { ...charterOf([], members), models: change.models ?? [digits(), spam] };
   const input = { columns: 64, scaling: { factor: 0.0625 } };
   return new Catalog({
     self: { peerId: self, name: 'flock-0' },
@@ -79,6 +80,18 @@ describe('the search index', () => {
         .find(query)
         .map(({ name }) => name),
     ).toEqual(names);
+  });
+
+  it.each([
+    [{ url: 'https://user:secret@data.example/sets/mail.csv.gz?token=secret' }, 'mail.csv.gz'],
+    [{ url: 'https://[' }, undefined],
+    [{ url: 'https://data.example/' }, undefined],
+    [{ configMap: { name: 'pixels' } }, 'pixels'],
+    [{ claim: { claimName: 'data', path: 'sets/train.csv' } }, 'sets/train.csv'],
+  ])('names the data %o and no secrets', (source, named) => {
+    const model = digits({ data: { source, sha256: 'a'.repeat(64), classes: 3 } });
+    const [found] = catalog({ models: [model] }).find('');
+    expect(found?.task).toBe(`classification${named === undefined ? '' : ` of ${named}`} into 3 classes`);
   });
 
   it('says what a model is for and how it does: the greatest age, the least accuracy', () => {
