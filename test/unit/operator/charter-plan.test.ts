@@ -11,6 +11,7 @@ import {
   probeSeed,
 } from '../../../src/operator/network/plan.ts';
 import { contentDigest } from '../../../src/operator/network/record.ts';
+import { maxModelLabels } from '../../../src/overlay/index.ts';
 import { Cluster, nodeOf } from './cluster.ts';
 
 const cluster = new Cluster();
@@ -119,6 +120,23 @@ describe('the plan of a charter', () => {
       world({ models: [{ ...huge, metadata: { ...huge.metadata, name: 'digits' } } as never] }),
     );
     expect([alone.models, alone.placements]).toEqual([[], []]);
+  });
+
+  it('carries the labels of a model in a fixed order, so many at most, and makes a new charter of new ones', () => {
+    const labelled = (labels: Record<string, string>) =>
+      world({ models: [{ ...model, metadata: { ...model.metadata, labels } } as never] });
+    const [carried] = charterContent(labelled({ team: 'vision', stage: 'production' })).models;
+    expect(Object.entries(carried?.labels ?? {})).toEqual([
+      ['stage', 'production'],
+      ['team', 'vision'],
+    ]);
+    expect(charterContent(labelled({})).models[0]).not.toHaveProperty('labels');
+    const many = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`label-${i + 10}`, '']));
+    expect(Object.keys(charterContent(labelled(many)).models[0]?.labels ?? {})).toHaveLength(maxModelLabels);
+    const recordedContent = contentDigest(charterContent(labelled({ team: 'vision' })));
+    const told = { recordedContent, recordedSeq: 4 };
+    expect(planCharter({ ...labelled({ team: 'vision' }), ...told })).toEqual({ say: 'nothing' });
+    expect(planCharter({ ...labelled({ team: 'sound' }), ...told })).toMatchObject({ say: 'charter', seq: 5 });
   });
 
   it('gives every model a probe seed that fits 31 bits and depends on its uid alone', () => {

@@ -33,7 +33,7 @@ const charter: Charter = {
   seq: 12,
   issuedAt: 1_790_000_000,
   members,
-  models: [{ uid: 'u-1', name: 'digits', generation: 3, spec, probeSeed: 7 }],
+  models: [{ uid: 'u-1', name: 'digits', generation: 3, spec, probeSeed: 7, labels: { team: 'vision' } }],
   placements: [{ model: 'u-1', index: 0, of: 2, holders: [peers[0]!.peerId, peers[1]!.peerId] }],
 };
 const signed = await signCharter(charter, authority.key);
