@@ -20,6 +20,8 @@ export function createProgram(io: Io): Command {
       writeErr: (text) => void io.err.write(text.replace(/^error: /, 'murmur: ')),
     })
     .helpCommand(false)
+    // What comes after a command is that command's: `--version` of `pull` is not this program's.
+    .enablePositionalOptions()
     .exitOverride();
   withExamples(program, [
     ['murmur up', 'from nothing to a fleet that has learned, in a cluster of its own'],
@@ -31,12 +33,15 @@ export function createProgram(io: Io): Command {
   addStatus(program, io);
   addTop(program, io);
   addPredict(program, io);
+  addSearch(program, io);
+  addPull(program, io);
   addKey(program, io);
   program.commandsGroup('Run by pods:');
   addOperator(program, io);
   addValidator(program, io);
   addSigner(program, io);
   pointToHelp(program, 'murmur');
+  debugAnywhere(program);
   return program;
 }
 
@@ -104,6 +109,39 @@ function addPredict(program: Command, io: Io): void {
     ['murmur predict digits --file samples/seven.json', 'class and probability of each row'],
     ['murmur predict digits --file - -o json < rows.json', 'the answer as the validator gives it'],
   ]).action(async (model, flags) => (await import('./commands/predict.ts')).predict({ ...flags, model }, io));
+}
+
+function addSearch(program: Command, io: Io): void {
+  const search = program
+    .command('search')
+    .description('Find models by words in their name, task and labels. All words must be there.')
+    .argument('[words...]', 'words to find; all models where there are none')
+    .addOption(
+      new Option('-o, --output <format>', 'wide for whole CIDs and holders, json for programs').choices([
+        'json',
+        'wide',
+      ]),
+    );
+  withExamples(withCluster(search), [
+    ['murmur search digits', 'models with "digits" in name, task or labels, and who holds them'],
+    ['murmur search classification team=vision -o wide', 'two words, one of them a label; with the whole CID'],
+  ]).action(async (words, flags) => (await import('./commands/search.ts')).search({ ...flags, words }, io));
+}
+
+function addPull(program: Command, io: Io): void {
+  const pull = program
+    .command('pull')
+    .description('Fetch a certified model, check its signatures and every byte, and write it for TensorFlow.js.')
+    .argument('<model>', 'name of the Model')
+    .option('--out <folder>', 'folder to make (default: one with the name of the model)')
+    .option('--version <cid>', 'version to fetch (default: the newest that is certified)')
+    .option('--authority <peer id>', 'who must have signed the charter (default: as the cluster has it recorded)');
+  withExamples(withOutput(withCluster(pull)), [
+    ['murmur pull digits', 'the newest certified version, into ./digits'],
+    ['murmur pull digits --out model-7 --version bafyrei...', 'one version, found with murmur search -o wide'],
+  ]).action(async (model, flags) =>
+    (await import('./commands/pull.ts')).pull({ ...flags, model, release: releaseVersion() }, io),
+  );
 }
 
 function addKey(program: Command, io: Io): void {
@@ -189,6 +227,14 @@ function addSigner(program: Command, io: Io): void {
 function pointToHelp(command: Command, name: string): void {
   command.showHelpAfterError(`Fix: see ${name} --help`);
   for (const child of command.commands) pointToHelp(child, `${name} ${child.name()}`);
+}
+
+/** `--debug` is taken after a command too. */
+function debugAnywhere(command: Command): void {
+  for (const child of command.commands) {
+    if (child.commands.length === 0) child.addOption(new Option('--debug').hideHelp());
+    debugAnywhere(child);
+  }
 }
 
 function releaseVersion(): string {

@@ -1,17 +1,13 @@
 /** One question to one validator, through the API server's proxy to its pod. */
-import type { Transport } from '../../kube/index.ts';
 import { reasonOf } from '../errors.ts';
+import { errorIn, type Pod, parseJson, proxied, readBytes } from '../pod/get.ts';
 import { readPredictions } from './instances.ts';
 
-const port = 8080;
 const deadline = 15_000;
 const maxAnswerBytes = 16 * 1024 * 1024;
 
 /** What to ask whom. */
-export interface Question {
-  readonly transport: Transport;
-  readonly namespace: string;
-  readonly pod: string;
+export interface Question extends Pod {
   readonly model: string;
   readonly instances: readonly (readonly number[])[];
   readonly signal: AbortSignal;
@@ -24,19 +20,18 @@ export type Reply =
 
 /** Asks one pod. Does not throw but when `signal` is aborted. */
 export async function askValidator(question: Question): Promise<Reply> {
-  const { transport, namespace, pod, model, instances, signal } = question;
-  const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(pod)}:${port}/proxy/v1/models/${encodeURIComponent(model)}:predict`;
+  const { transport, model, instances, signal } = question;
   try {
     const answer = await transport.request({
       method: 'POST',
-      path,
+      path: proxied(question, `/v1/models/${encodeURIComponent(model)}:predict`),
       headers: { 'content-type': 'application/json', accept: 'application/json' },
       body: JSON.stringify({ instances }),
       signal: AbortSignal.any([signal, AbortSignal.timeout(deadline)]),
       streaming: false,
     });
-    const text = await readText(answer.body);
-    const value = parse(text);
+    const text = (await readBytes(answer.body, maxAnswerBytes)).toString('utf8');
+    const value = parseJson(text);
     const predictions = answer.status < 300 ? readPredictions(value) : undefined;
     if (predictions !== undefined) return { predictions };
     const said = errorIn(value) ?? text.slice(0, 200);
@@ -49,31 +44,4 @@ export async function askValidator(question: Question): Promise<Reply> {
     if (signal.aborted) throw signal.reason;
     return { refusal: reasonOf(error), blames: 'validator' };
   }
-}
-
-async function readText(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const bytes of body) {
-    size += bytes.byteLength;
-    if (size > maxAnswerBytes) throw new Error(`the answer is longer than ${maxAnswerBytes} bytes`);
-    parts.push(bytes);
-  }
-  return Buffer.concat(parts).toString('utf8');
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** TensorFlow Serving answers `{"error": "..."}`, the API server a Status with `message`. */
-function errorIn(value: unknown): string | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { error, message } = value as { readonly error?: unknown; readonly message?: unknown };
-  if (typeof error === 'string') return error;
-  return typeof message === 'string' ? message : undefined;
 }

@@ -8,7 +8,10 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
-const commands = ['up', 'down', 'status', 'top', 'predict', 'key export', 'operator', 'validator', 'signer'];
+const commands = [
+  ...['up', 'down', 'status', 'top', 'predict', 'search', 'pull', 'key export'],
+  ...['operator', 'validator', 'signer'],
+];
 
 let home: string;
 beforeAll(async () => {
@@ -97,6 +100,11 @@ describe('misuse ends with code 2 and a way out', () => {
     ['an address that is none', ['operator', '--image', 'i', '--metrics-address', '8080'], ':8080'],
     ['a validator without a name', ['validator'], "'--name <name>'"],
     ['a model that is not named', ['predict', '--file', 'x.json'], "'model'"],
+    ['a search in a format that is none', ['search', '-o', 'xml'], 'Allowed choices are json, wide'],
+    ['a search for a novel', ['search', 'word '.repeat(60)], 'at most 256'],
+    ['a pull of nothing', ['pull'], "'model'"],
+    ['a pull of a version that is none', ['pull', 'digits', '--version', '7'], '"7" is no CID of a version'],
+    ['a pull over something else', ['pull', 'digits', '--out', '/'], '/ is there and is no pulled model'],
     ['a key without a place', ['key', 'export'], "'--out <file>'"],
     ['an operator that knows no namespace', ['operator', '--image', 'i'], 'POD_NAMESPACE'],
     ['a manifest that is not there', ['up', '--manifest', 'no.yaml'], 'no.yaml cannot be read'],

@@ -32,7 +32,8 @@ interface Bird {
 export class Flock implements AsyncDisposable {
   readonly #folder: string;
   readonly #authority: { readonly key: Uint8Array; readonly peerId: string };
-  readonly #charterFile: string;
+  /** Where the charter is mounted. */
+  readonly charterFile: string;
   readonly birds = new Map<string, Bird>();
   #seq = 0;
   #ports = 0;
@@ -40,7 +41,12 @@ export class Flock implements AsyncDisposable {
   private constructor(folder: string, authority: { readonly key: Uint8Array; readonly peerId: string }) {
     this.#folder = folder;
     this.#authority = authority;
-    this.#charterFile = path.join(folder, 'charter.bin');
+    this.charterFile = path.join(folder, 'charter.bin');
+  }
+
+  /** Peer id of who signs its charters. */
+  get authority(): string {
+    return this.#authority.peerId;
   }
 
   static async make(): Promise<Flock> {
@@ -86,7 +92,7 @@ export class Flock implements AsyncDisposable {
       network: NETWORK,
       authority: this.#authority.peerId,
       identity: path.join(bird.folder, 'identity.key'),
-      charter: this.#charterFile,
+      charter: this.charterFile,
       stateDir: path.join(bird.folder, 'state'),
       signer: socket,
       listen: bird.member.addresses[0]!,
@@ -122,7 +128,7 @@ export class Flock implements AsyncDisposable {
       models,
       placements,
     };
-    await writeFile(this.#charterFile, encodeSignedCharter(await signCharter(charter, this.#authority.key)));
+    await writeFile(this.charterFile, encodeSignedCharter(await signCharter(charter, this.#authority.key)));
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: a status is looked at from many sides
