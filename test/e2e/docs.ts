@@ -15,7 +15,11 @@ async function commandsOf(page: string): Promise<readonly string[]> {
 
 export const docs = (): void => {
   describe('what the documents say to type', () => {
-    afterAll(() => rm(`${root}/authority-key.yaml`, { force: true }));
+    afterAll(async () => {
+      for (const made of ['authority-key.yaml', 'digits-model']) {
+        await rm(`${root}/${made}`, { recursive: true, force: true });
+      }
+    });
 
     test.each([['README.md'], ['docs/cli.md']])('%s: works as it is written', async (page) => {
       const commands = await commandsOf(page);
