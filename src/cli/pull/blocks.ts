@@ -3,7 +3,7 @@ import type { CID } from 'multiformats/cid';
 import { matches } from '../../chunks/index.ts';
 import { reasonOf } from '../errors.ts';
 
-/** Blocks asked for at a time: of one validator, and of all. */
+/** Blocks asked for at a time: so many for each validator that there is, and no more in all. */
 const perSource = 4;
 const total = 16;
 /** A validator that is busy or away may be back: so often everybody is asked, with a pause between. */
