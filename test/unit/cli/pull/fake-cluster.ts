@@ -101,7 +101,7 @@ export class FakeCluster implements AsyncDisposable {
     switch (path) {
       case `${kinds}/validatornodes`:
         return listOf(
-          [...pods().keys()].map((name) => ({
+          [...pods().keys()].sort().map((name) => ({
             metadata: { name, namespace: 'test' },
             spec: { network: 'default' },
             status: { podName: name, conditions: [{ type: 'Ready', status: 'True' }] },

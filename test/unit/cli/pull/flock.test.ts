@@ -85,6 +85,10 @@ beforeAll(async () => {
     const [model] = (await flock.status('flock-3')).models;
     return model?.startedFrom === 'certified' ? model : undefined;
   });
+  await eventually('all to have measured how good they are', 30, async () => {
+    const seen = await Promise.all(birds.map(({ name }) => flock.status(name)));
+    return seen.every(({ models }) => models[0]?.accuracy > 0) || undefined;
+  });
   const settled = await newest('flock-0');
   [version, age] = [settled!.cid, settled!.age];
   expect(begun.startedAtAge).toBe(age);
