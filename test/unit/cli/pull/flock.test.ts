@@ -5,7 +5,13 @@ import { multiaddr } from '@multiformats/multiaddr';
 import { CID } from 'multiformats/cid';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { CHUNKS_PROTOCOL, decodeManifest, decodeReply, encodeRequest, matches } from '../../../../src/chunks/index.ts';
+import {
+  BLOCK_PROTOCOL,
+  decodeBlockReply,
+  decodeManifest,
+  encodeBlockRequest,
+  matches,
+} from '../../../../src/chunks/index.ts';
 import {
   createOverlay,
   fileCharterStore,
@@ -385,10 +391,10 @@ describe('the data market', () => {
     // A record is a claim: whoever answers proves it.
     const [first] = await user.findProviders(providerKey.version(version), AbortSignal.timeout(5_000));
     const cid = CID.parse(version);
-    const reply = await user.request(first!, CHUNKS_PROTOCOL, encodeRequest(cid, []), {
+    const reply = await user.request(first!, BLOCK_PROTOCOL, encodeBlockRequest(cid), {
       timeoutMs: 5_000,
       maxReplyBytes: 100_000,
     });
-    expect(decodeReply(reply).map?.count).toBeGreaterThan(0);
+    expect(decodeManifest(decodeBlockReply(reply)!).chunks.length).toBeGreaterThan(0);
   });
 });
