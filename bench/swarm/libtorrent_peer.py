@@ -41,7 +41,9 @@ SETTINGS = {
         "out_enc_policy": int(lt.enc_policy.pe_disabled),
         "in_enc_policy": int(lt.enc_policy.pe_disabled),
         "allow_multiple_connections_per_ip": True,
-        "unchoke_slots_limit": -1,
+        # Few at a time have a piece sooner, to pass it on; short queues keep pieces from being asked of the slow.
+        "unchoke_slots_limit": 4,
+        "request_queue_time": 1,
     },
 }
 # The same, and the seed gives each piece to one peer until others have it.
