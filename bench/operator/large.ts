@@ -58,7 +58,7 @@ export async function large(count: number, rounds: number, tell: (line: string) 
       name: 'rss_10000_mb',
       value: round(now),
       unit: 'MB',
-      detail: `settled, with ${all + size} validators; peak ${peak.toFixed(0)} MB since its cold start, a fleet's growth by ${size} included; ${operator.limited ? 'in a memory cgroup of 512 MiB, as its pod' : 'without the memory limit of its pod'}`,
+      detail: `settled, with ${all + size} validators; peak ${peak.toFixed(0)} MB since its cold start, a fleet's growth by ${size} included; ${operator.limited ? 'in a memory cgroup of 1 GiB, as its pod' : 'without the memory limit of its pod'}`,
     };
     await operator.stop();
     const restarts = await restart(stage, watch, all + size, rounds, tell);

@@ -2,7 +2,7 @@ import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** What the chart allows the operator's container. bytes */
-const LIMIT_BYTES = 512 * 1024 * 1024;
+const LIMIT_BYTES = 1024 * 1024 * 1024;
 
 /** Where control groups for memory may be: of the first version, of the second. */
 const HIERARCHIES = [

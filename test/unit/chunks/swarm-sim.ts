@@ -7,6 +7,7 @@ import {
   type SwarmOptions,
   type Unit,
 } from '../../../src/chunks/index.ts';
+import { MalformedError } from '../../../src/codec/index.ts';
 import type { Disk } from '../../../src/disk/index.ts';
 import { fill, seeded } from './fixtures.ts';
 
@@ -148,6 +149,18 @@ export class SimNet {
       ...options,
     });
     return { name, swarm, store, holdings };
+  }
+
+  /** As if this had come from somebody who is no peer of ours. Whatever it is, it may only be called malformed. */
+  say(from: string, to: string, parts: readonly Uint8Array[]): void {
+    const end = this.#ends.get(to);
+    if (end === undefined) throw new Error(`${to} is not here`);
+    try {
+      end.events.onFrame(from, new Uint8Array(Buffer.concat(parts)));
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      end.events.onClosed(from);
+    }
   }
 
   /** The channel between two ends for both. */

@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import { type BuiltVersion, buildVersion, FetchStalledError } from '../../../src/chunks/index.ts';
+import { BufferMap, type BuiltVersion, buildVersion, FetchStalledError } from '../../../src/chunks/index.ts';
+import { encodeBlock, encodeWords, type Message } from '../../../src/chunks/swarm/messages.ts';
 import { VolumeFullError } from '../../../src/disk/index.ts';
 import { fill, seeded, version } from './fixtures.ts';
 import { follower, holder, SimNet, type SimPeer, unitsOf } from './swarm-sim.ts';
@@ -244,6 +246,57 @@ describe('a swarm', () => {
     net.time.at(200, () => void holding.store.delete(built.chunks[39]!.cid));
     await expect(net.time.until(fetching)).rejects.toThrow(/1 blocks/);
     expect(held(one, built)).toBe(39);
+  });
+
+  it('bears any words in any order, and serves others as before', async () => {
+    const n = fc.integer({ min: 0, max: 3 });
+    const at = fc.array(fc.integer({ min: 0, max: 45 }), { maxLength: 60 });
+    const length = fc.constantFrom(40, 40, 40, 7);
+    const word: fc.Arbitrary<Message> = fc.oneof(
+      fc
+        .record({ k: fc.constant('open' as const), n, version: fc.constantFrom(built.cid, version(7, 5).cid), length })
+        .map((open) => ({ ...open, bits: BufferMap.of(open.length, [0]).bits() })),
+      fc.record({
+        k: fc.constantFrom('have' as const, 'lost' as const, 'want' as const, 'cancel' as const, 'got' as const),
+        n,
+        at,
+      }),
+      fc.record({ k: fc.constant('shut' as const), n }),
+      fc.record({
+        k: fc.constant('no' as const),
+        n,
+        at: fc.integer({ min: 0, max: 45 }),
+        why: fc.constantFrom('busy' as const, 'not-here' as const),
+      }),
+    );
+    const frame = fc.oneof(
+      { weight: 5, arbitrary: fc.array(word, { maxLength: 10 }).map(encodeWords) },
+      {
+        weight: 1,
+        arbitrary: fc.record({ n, index: fc.integer({ min: 0, max: 45 }), bytes: fc.uint8Array() }).map(encodeBlock),
+      },
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(frame, { maxLength: 40 }), fc.boolean(), async (frames, isSeed) => {
+        const net = new SimNet();
+        const victim = await holder(net, 'victim', built, isSeed ? {} : { indexes: [1, 2, 3] });
+        await holder(net, 'friend', built, { indexes: [...built.chunks.keys()].slice(4), rate: 50 });
+        const one = await follower(net, 'one', built);
+        const fetching = victim.swarm.download(built.cid, {
+          units: unitsOf(built, isSeed ? [] : [5, 6, 7, 8, 9]),
+          sources: () => ['hostile', 'friend'],
+        });
+        for (const [i, parts] of frames.entries()) net.time.at(3 * i, () => net.say('hostile', 'victim', parts));
+        await net.time.until(fetching);
+        await net.time.until(net.time.sleep(300));
+        const wanted = isSeed ? [1, 2, 3, 20] : [1, 2, 3, 7];
+        await net.time.until(
+          one.swarm.download(built.cid, { units: unitsOf(built, wanted), sources: () => ['victim'] }),
+        );
+        for (const index of wanted) expect(one.store.has(built.chunks[index]!.cid)).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
   });
 
   it('gives peers their share of the uplink by their weight', async () => {
