@@ -21,7 +21,7 @@ export interface ChannelsInit {
 
 /** How long a stream may take to be opened, dialing included. */
 const openTimeoutMs = 15_000;
-/** Streams that one peer may have open here: its own, and one more while it makes up for a lost one. */
+/** Streams of one connection: its own, and one more while it makes up for a lost one. */
 const maxInboundStreams = 2;
 
 /** Long-lived streams of one protocol, a few a peer; what is sent goes over the oldest that is open. */
@@ -69,7 +69,10 @@ export class ChannelSet implements Channels {
   }
 }
 
-/** One peer's. It ends with its last stream, or when none can be opened; what was not sent by then is lost. */
+/**
+ * One peer's: the stream that we opened, the one that it opened, or both for a while when both began at once. It ends with
+ * either of them, so that both sides know from where on nothing is lost; or when none can be opened.
+ */
 class Channel {
   readonly #peer: string;
   readonly #init: ChannelsInit;
@@ -95,6 +98,10 @@ class Channel {
     }
     this.#waiting.append(frame);
     return this.#waiting.byteLength < this.#init.options.maxBufferedBytes;
+  }
+
+  get wasOpenedByPeer(): boolean {
+    return this.#streams.some(({ direction }) => direction === 'inbound');
   }
 
   add(stream: Stream): void {
@@ -141,7 +148,7 @@ class Channel {
     const gone = (): void => {
       clearTimeout(late);
       brake.release();
-      this.#lost(stream);
+      this.close(new Error('a stream of it ended'));
     };
     stream.addEventListener('close', gone, { once: true });
     stream.addEventListener('remoteCloseWrite', () => stream.abort(new Error('the other side is done')), {
@@ -190,16 +197,11 @@ class Channel {
       this.add(await connection.newStream(protocol, { signal: limit.signal }));
     } catch (error) {
       log.debug({ peer: this.#peer, protocol, reason: wordsOf(error) }, 'no channel');
+      // The peer may have opened one meanwhile.
       if (this.#streams.length === 0) this.close(error instanceof Error ? error : new Error(String(error)));
     } finally {
       limit.clear();
     }
-  }
-
-  #lost(stream: Stream): void {
-    const at = this.#streams.indexOf(stream);
-    if (at >= 0) this.#streams.splice(at, 1);
-    if (this.#streams.length === 0) this.close(new Error('its last stream ended'));
   }
 }
 

@@ -96,6 +96,8 @@ const SOON_MS = 50;
 const LATER_MS = 300;
 /** So many others that have a chunk are few. */
 const FEW = 2;
+/** A chunk takes less to arrive, be it one of a mebibyte over 0.3 Mbit/s; ms. */
+const STUCK_MS = 30_000;
 const AVOID_MS = 5 * 60 * 1000;
 const MAX_HINTED = 16;
 
@@ -379,6 +381,13 @@ export class Swarm {
     for (const link of this.#links.values()) {
       if (link.newsAt <= now + TICK_MS / 2) this.#tellNews(link);
       if (link.news.size > 0) again = true;
+    }
+    if (this.#uploads.isBusy) again = true;
+    if (isSlow) {
+      for (const peer of this.#uploads.stuck(STUCK_MS)) {
+        this.#o.onOutcome?.(peer, 'timeout');
+        this.#channels.close(peer, new Error('it does not say what has arrived'));
+      }
     }
     for (const ours of this.#ours.values()) {
       if (ours.running !== undefined) {
@@ -689,6 +698,7 @@ export class Swarm {
         );
         if (next === undefined) return;
         void this.#sendChunk(next.peer, next.wanted);
+        this.#tick();
       }
     } finally {
       this.#isSending = false;

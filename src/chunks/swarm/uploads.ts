@@ -16,8 +16,8 @@ export interface Wanted {
 
 interface Asker {
   wanted: Wanted[];
-  /** Under way to it: bytes by `n/index`. */
-  readonly sent: Map<string, number>;
+  /** Under way to it, by `n/index`, the oldest first. */
+  readonly sent: Map<string, { readonly bytes: number; readonly at: number }>;
   sentBytes: number;
   /** What it was served, over its weight; whoever has the least is next. */
   served: number;
@@ -98,7 +98,7 @@ export class Uploads {
     const [wanted] = asker.wanted.splice(at, 1);
     if (wanted === undefined) return undefined;
     const size = bytes(wanted);
-    asker.sent.set(keyOf(wanted), size);
+    asker.sent.set(keyOf(wanted), { bytes: size, at: this.#now() });
     asker.sentBytes += size;
     this.#sentBytes += size;
     this.#floor = asker.served;
@@ -110,13 +110,27 @@ export class Uploads {
   done(peer: string, n: number, index: number, arrived: boolean): boolean {
     const asker = this.#askers.get(peer);
     const key = keyOf({ n, index });
-    const size = asker?.sent.get(key);
+    const size = asker?.sent.get(key)?.bytes;
     if (asker === undefined || size === undefined) return false;
     asker.sent.delete(key);
     asker.sentBytes -= size;
     this.#sentBytes -= size;
     if (arrived) this.#measure(size);
     return true;
+  }
+
+  /** Whether anything is under way. */
+  get isBusy(): boolean {
+    return this.#sentBytes > 0;
+  }
+
+  /** Peers that have not said for so long that something has arrived. They take room from all others. */
+  stuck(timeoutMs: number): readonly string[] {
+    const before = this.#now() - timeoutMs;
+    return [...this.#askers].flatMap(([peer, { sent }]) => {
+      const [oldest] = sent.values();
+      return oldest !== undefined && oldest.at < before ? [peer] : [];
+    });
   }
 
   /** Whether a peer's buffers are full. */

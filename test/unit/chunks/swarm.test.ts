@@ -299,6 +299,24 @@ describe('a swarm', () => {
     );
   });
 
+  it('does not let those who never say that something arrived keep its uplink from others', async () => {
+    const file = large(2);
+    const net = new SimNet();
+    const onOutcome = vi.fn();
+    const silent = (_to: string, frame: Uint8Array) =>
+      frame[0] === 0 && Buffer.from(frame).includes('cgot') ? undefined : frame;
+    const most = [...file.chunks.keys()].slice(1);
+    await holder(net, 'seed', file, { indexes: most, onOutcome });
+    const hogs = await Promise.all(['a', 'b', 'c', 'd'].map((name) => follower(net, name, file, { tamper: silent })));
+    const request = { units: unitsOf(file, most), sources: () => ['seed'] };
+    for (const { swarm } of hogs) swarm.download(file.cid, request).catch(() => undefined);
+    const one = await follower(net, 'one', file);
+    await net.time.until(net.time.sleep(2_000));
+    await net.time.until(one.swarm.download(file.cid, request));
+    expect(held(one, file)).toBe(most.length);
+    expect(onOutcome).toHaveBeenCalledWith('a', 'timeout');
+  });
+
   it('gives peers their share of the uplink by their weight', async () => {
     const file = large(4);
     const net = new SimNet();

@@ -131,6 +131,19 @@ describe('a channel', () => {
     expect(a.closed).toEqual([b.key.peerId]);
   });
 
+  it('begins anew for both when one side has lost it', async () => {
+    const [a, b] = (await ends(2)) as [End, End];
+    a.channels.send(b.key.peerId, [bytes(3)]);
+    b.channels.send(a.key.peerId, [bytes(3)]);
+    await eventually('both heard', 15_000, () => a.heard.length === 1 && b.heard.length === 1);
+    a.channels.close(b.key.peerId, new Error('lost'));
+    a.channels.send(b.key.peerId, [bytes(4)]);
+    await eventually('the next frame', 15_000, () => b.heard.length === 2);
+    expect([a.closed.length, b.closed.length]).toEqual([1, 1]);
+    b.channels.send(a.key.peerId, [bytes(4)]);
+    await eventually('and back', 15_000, () => a.heard.length === 2);
+  });
+
   it('is given up with its overlay', async () => {
     const [a, b] = (await ends(2)) as [End, End];
     a.channels.send(b.key.peerId, [bytes(3)]);
