@@ -60,9 +60,19 @@ function assertFits({ byteLength }: Uint8Array, { what, maxBytes }: Limit): void
 }
 
 function checked<S extends z.ZodType>(value: unknown, schema: S, what: string): z.output<S> {
-  const result = schema.safeParse(value);
+  const result = parsed(value, schema, what);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   const where = issue?.path.map(String).join('.') || 'the whole';
   throw new MalformedError(what, `${where}: ${(issue?.message ?? 'is of another shape').slice(0, 200)}`);
+}
+
+/** zod freezes what is to be `readonly` also where it is of another kind, and bytes cannot be frozen. */
+function parsed<S extends z.ZodType>(value: unknown, schema: S, what: string): z.ZodSafeParseResult<z.output<S>> {
+  try {
+    return schema.safeParse(value);
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw new MalformedError(what, 'bytes stand where none belong', { cause });
+  }
 }

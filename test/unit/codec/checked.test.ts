@@ -46,6 +46,13 @@ describe('checked DAG-CBOR', () => {
     );
   });
 
+  it.each([
+    ['a list', z.array(z.number()).readonly()],
+    ['a record', z.strictObject({ v: z.literal(1) }).readonly()],
+  ])('refuses bytes where %s belongs that is read-only', (_what, list) => {
+    expect(() => decodeChecked(encode(new Uint8Array(7)), list, limit)).toThrow(MalformedError);
+  });
+
   it('does not send what the other side would refuse', () => {
     expect(() => encodeChecked({ v: 2 }, shape, limit)).toThrow(MalformedError);
     expect(() => encodeChecked(note, shape, { ...limit, maxBytes: 4 })).toThrow('at most 4 are allowed');
