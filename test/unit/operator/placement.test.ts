@@ -83,6 +83,14 @@ describe('the candidates for a shard', () => {
     }
   });
 
+  it('are spread over machines within a value of that label', () => {
+    const all = candidates(12, (index) => ({ machine: `machine-${index % 4}`, domain: `rack-${index % 2}` }));
+    for (let shard = 0; shard < 20; shard++) {
+      const used = place(`digits-${shard}`, all, 4).map((node) => Number(node.slice(6)) % 4);
+      expect(new Set(used).size).toBe(4);
+    }
+  });
+
   it('of a higher grade come after all others, also where that puts two on one machine', () => {
     const all = candidates(4, (index) => ({ machine: `machine-${index % 2}`, grade: index % 2 }));
     for (let shard = 0; shard < 20; shard++) {

@@ -56,18 +56,25 @@ describe('a holder that falls silent', () => {
   });
 
   it('has its place back, and nobody copies any more, when it returns while the copy is being made', () => {
-    replicated(5);
-    const before = flock.wanted('digits-0');
-    const [first = ''] = before;
-    flock.birds.get(first)!.up = false;
-    flock.pass(LOST_MS + 1);
-    flock.look();
-    expect(flock.wanted('digits-0')).not.toContain(first);
-    flock.birds.get(first)!.up = true;
-    flock.pass(1_000);
-    flock.look();
-    expect(flock.wanted('digits-0').toSorted()).toEqual(before.toSorted());
-    expect(flock.shard('digits-0').status?.holders).toHaveLength(3);
+    for (let kind = 0; kind < 6; kind++) {
+      flock = new ShardFlock(NOW);
+      for (let at = 0; at < 5; at++) flock.add(`flock-${kind}-${at}`);
+      flock.addModel('digits', CHUNKS, 3);
+      flock.certify(CID, 6 * MIB, [`flock-${kind}-0`]);
+      flock.settle();
+      const wanted = (): readonly string[] => flock.shards.map(({ metadata }) => flock.wanted(metadata.name).join(' '));
+      const before = wanted();
+      const bird = flock.birds.get(`flock-${kind}-1`)!;
+      bird.up = false;
+      flock.pass(LOST_MS + 1);
+      flock.look();
+      expect(wanted().join(' ')).not.toContain(`flock-${kind}-1`);
+      bird.up = true;
+      flock.pass(1_000);
+      flock.look();
+      expect(wanted()).toEqual(before);
+      expect(flock.shards.every(({ status }) => status?.holders?.length === 3)).toBe(true);
+    }
   });
 
   it('is not lost because the operator hears nobody, or has just begun to listen', () => {
