@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { VALIDATOR_NODE_OPTIONS } from '../../src/operator/node/children/pod.ts';
 import type { FileConfig } from './contract.ts';
 import { libtorrentPython } from './libtorrent.ts';
 import { prepareOurs } from './ours.ts';
@@ -19,9 +18,9 @@ export interface Engine {
   prepare(addresses: readonly string[], port: number, file: FileConfig): Promise<readonly unknown[]>;
 }
 
-/** As the operator starts a validator. `BENCH_PROFILE="--cpu-prof --cpu-prof-dir=DIR"` goes to the node of every peer. */
+/** `BENCH_PROFILE="--cpu-prof --cpu-prof-dir=DIR"` goes to the node of every peer. */
 export function ours(): Engine {
-  const flags = [VALIDATOR_NODE_OPTIONS, ...(process.env.BENCH_PROFILE?.split(' ') ?? [])];
+  const flags = process.env.BENCH_PROFILE?.split(' ') ?? [];
   return {
     name: 'ours',
     command: [process.execPath, ...flags, join(import.meta.dirname, 'peer.ts')],

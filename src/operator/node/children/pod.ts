@@ -157,12 +157,6 @@ function signer(node: ValidatorNode, setting: PodSetting): Container {
   };
 }
 
-/**
- * A swarm goes through buffers of 64 KiB. In a small young generation they are freed soon; else they wait until V8 marks the whole
- * heap for their sake: an eighth of the CPU of a swarm (docs/benchmarks/swarm.md).
- */
-export const VALIDATOR_NODE_OPTIONS = '--max-semi-space-size=1';
-
 function validator(node: ValidatorNode, setting: PodSetting, data: readonly DataVolume[]): Container {
   const { name, namespace = '' } = node.metadata;
   const { network } = node.spec;
@@ -184,7 +178,6 @@ function validator(node: ValidatorNode, setting: PodSetting, data: readonly Data
       ...['--mounts', '/data'],
       ...(node.spec.data === undefined ? [] : ['--own-data', `/data/own/${node.spec.data.file}`]),
     ],
-    env: [{ name: 'NODE_OPTIONS', value: VALIDATOR_NODE_OPTIONS }],
     securityContext: hardened,
     ports: [
       { name: 'p2p', containerPort: PORTS.p2p, protocol: 'TCP' },
