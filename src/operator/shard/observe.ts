@@ -211,7 +211,7 @@ function locate({ nodes, shards, machineOf, machine }: Surroundings): ReadonlyMa
 }
 
 function placeOf(
-  { heard, machine }: Surroundings,
+  { heard, machine, ears }: Surroundings,
   node: ValidatorNode,
   standings: ReadonlyMap<string, Standing>,
   locations: ReadonlyMap<string, Location>,
@@ -228,7 +228,7 @@ function placeOf(
   const capacity =
     disk === undefined ? size : Math.min(size, Math.floor((disk.usedBytes + disk.freeBytes) / step) * step);
   const reputation = Math.round(standing.reputation * REPUTATION_STEPS) / REPUTATION_STEPS;
-  const isGoing = on?.isCordoned === true || (on?.isLost === true && !standing.fresh);
+  const isGone = on?.isLost === true && !standing.fresh && ears.since !== undefined;
   return [
     {
       node: name,
@@ -237,7 +237,7 @@ function placeOf(
       zone: at?.zone,
       labels: on?.labels,
       // A pod that is nowhere, or where it cannot stay, is given what nobody else can take.
-      grade: isGoing || at === undefined ? 1 : 0,
+      grade: on?.isCordoned || isGone || at === undefined ? 1 : 0,
       capacity,
       reserve: Math.round(capacity * MARGIN) + reserve,
       isOpen: standing.isOpen && (standing.fresh || disk === undefined),

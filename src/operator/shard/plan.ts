@@ -37,7 +37,7 @@ export interface Demand {
   readonly live: number;
   /** Some version of it had all replicas once: it is placed, and never again taken from where it is for want of room. */
   readonly isPlaced: boolean;
-  /** Little is known yet: holders stay where they are, and only vacancies are filled. */
+  /** Little is known yet: holders that are as good as any stay where they are, and only vacancies are filled. */
   readonly isSteady: boolean;
   readonly holders: readonly Recorded[];
 }
@@ -163,7 +163,10 @@ class Ledger {
       .map((place) => ({
         ...place,
         // One that holds more than it has room for keeps it only where nobody else can take it.
-        grade: isSteady && held.has(place.node) ? FIRST : place.grade + (roomy.has(place.node) ? 0 : LAST),
+        grade:
+          isSteady && held.has(place.node) && place.grade === 0
+            ? FIRST
+            : place.grade + (roomy.has(place.node) ? 0 : LAST),
         domain: place.labels?.[spread],
         holds: held.has(place.node),
       }));

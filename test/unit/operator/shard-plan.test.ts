@@ -198,14 +198,15 @@ describe('the plan of a network', () => {
   });
 
   it('leaves holders where they are while little is known, and fills vacancies only', () => {
-    const all = ['a', 'b', 'c', 'd'].map((node) =>
-      place(node, node < 'c' ? { weight: 0.01, grade: 1, capacity: 5 } : {}),
-    );
+    const all = ['a', 'b', 'c', 'd'].map((node) => place(node, node < 'c' ? { weight: 0.01, capacity: 5 } : {}));
     const shard = demand('digits-0', { replicas: 3, isPlaced: true, live: 2, holders: stay('a', 'b') });
     expect(planShards([shard], all).get('digits-0')?.wanted.slice(0, 2).toSorted()).toEqual(['c', 'd']);
     const steady = planShards([{ ...shard, isSteady: true }], all).get('digits-0');
     expect(steady?.wanted.slice(0, 2).toSorted()).toEqual(['a', 'b']);
     expect(steady?.wanted).toHaveLength(3);
+    const cordoned = all.map((one) => ({ ...one, grade: one.node === 'a' ? 1 : 0 }));
+    const fleeing = planShards([{ ...shard, isSteady: true }], cordoned).get('digits-0');
+    expect(fleeing?.wanted.toSorted()).toEqual(['b', 'c', 'd']);
   });
 
   it('gives nothing new to one that is not open, and leaves it what it has', () => {
