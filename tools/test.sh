@@ -3,7 +3,7 @@
 # `N passed, N failed, N skipped`. test.sh e2e runs the end-to-end tests alone.
 # The cluster and the image are made in the background, at low priority, while the unit
 # tests run; the end-to-end tests run there too, beside those that need an API server.
-# KEEP=1 leaves the cluster for the next run.
+# KEEP=1 leaves the cluster for the next run with KEEP=1.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 cluster=murmuration-e2e
@@ -66,6 +66,8 @@ set_up_cluster() {
   tag=$("$TOOLS/image.sh" tag)
   "$TOOLS/image.sh" build murmuration "$tag" &
   image_pid=$!
+  # what a run left that was killed is no place to begin in
+  if [[ ${KEEP:-} != 1 ]]; then "$TOOLS/cluster.sh" delete "$cluster"; fi
   "$TOOLS/cluster.sh" create "$cluster" > "$reports/kubeconfig"
   wait "$image_pid"
   "$TOOLS/image.sh" load "$tag" "$cluster"
