@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** A validator that may hold a shard. */
 export interface Candidate {
@@ -24,57 +24,85 @@ export interface Candidate {
 export const STAY = 1.25;
 
 /**
- * Candidates for a shard, best first: weighted rendezvous hashing, spread over zones, then over domains, then over
- * machines. Each candidate gets a score from the shard and its own name only, so one that comes or goes moves nothing but
- * its own share, and never more than one holder of a shard.
+ * The validators that should hold a shard, best first: weighted rendezvous hashing, spread over zones, then over domains, then
+ * over machines. Each candidate gets a score from the shard and its own name only, so one that comes or goes moves nothing
+ * but its own share, and never more than one holder of a shard.
  * Sources: Thaler and Ravishankar 1998 (highest random weight); Schindelhauer and Schomaker 2005 for the weights
  * (-weight / ln(hash)).
+ * @returns at most `replicas` names; fewer where there are not enough candidates
  */
-export function rank<C extends Candidate>(shard: string, candidates: readonly C[]): readonly C[] {
-  const entries = candidates
-    .filter(({ weight }) => weight > 0)
-    .map((candidate) => ({ candidate, score: scoreOf(shard, candidate), machine: 0, domain: 0, zone: 0 }));
-  type Entry = (typeof entries)[number];
-  const name = ({ candidate: { node } }: Entry): string => node;
-  entries.sort((a, b) => a.candidate.grade - b.candidate.grade || b.score - a.score || (name(a) < name(b) ? -1 : 1));
-  // Whose turn it is within a level follows from the order on the level below: the second on a machine comes after the
-  // first on every other machine.
-  const level = (which: 'machine' | 'domain' | 'zone', placeOf: (candidate: C) => string): void => {
-    const seen = new Map<string, number>();
-    for (const entry of entries) {
-      const place = placeOf(entry.candidate);
-      entry[which] = seen.get(place) ?? 0;
-      seen.set(place, entry[which] + 1);
-    }
-    // Sorting is stable: equals stay in the order of the level below.
-    entries.sort((a, b) => a.candidate.grade - b.candidate.grade || a[which] - b[which]);
+export function place(shard: string, candidates: readonly Candidate[], replicas: number): readonly string[] {
+  const left: Scored[] = [];
+  for (const candidate of candidates) {
+    if (candidate.weight > 0) left.push({ candidate, score: scoreOf(shard, candidate) });
+  }
+  const used = {
+    zone: new Map<string, number>(),
+    domain: new Map<string, number>(),
+    machine: new Map<string, number>(),
   };
-  level('machine', ({ machine, node }) => machine ?? `\n${node}`);
-  level('domain', ({ domain, machine, node }) => domain ?? machine ?? `\n${node}`);
-  level('zone', ({ zone }) => zone ?? '');
-  return entries.map(({ candidate }) => candidate);
+  const chosen: string[] = [];
+  while (chosen.length < replicas && left.length > 0) {
+    let best = 0;
+    for (let at = 1; at < left.length; at++) if (isBefore(left[at] as Scored, left[best] as Scored, used)) best = at;
+    const [{ candidate } = left[0] as Scored] = left.splice(best, 1);
+    chosen.push(candidate.node);
+    for (const level of LEVELS) {
+      const where = placeOn[level](candidate);
+      used[level].set(where, (used[level].get(where) ?? 0) + 1);
+    }
+  }
+  return chosen;
+}
+
+interface Scored {
+  readonly candidate: Candidate;
+  readonly score: number;
+}
+
+type Level = 'zone' | 'domain' | 'machine';
+const LEVELS: readonly Level[] = ['zone', 'domain', 'machine'];
+
+/** Those of unknown zone are in one together; who is on no machine is alone. */
+const placeOn: Readonly<Record<Level, (candidate: Candidate) => string>> = {
+  zone: ({ zone }) => zone ?? '',
+  domain: ({ domain, machine, node }) => domain ?? machine ?? node,
+  machine: ({ machine, node }) => machine ?? node,
+};
+
+/** Whether `a` should hold the shard rather than `b`, with what was chosen so far. */
+function isBefore(a: Scored, b: Scored, used: Readonly<Record<Level, ReadonlyMap<string, number>>>): boolean {
+  if (a.candidate.grade !== b.candidate.grade) return a.candidate.grade < b.candidate.grade;
+  for (const level of LEVELS) {
+    const counts = used[level];
+    if (counts.size === 0) break;
+    const [left, right] = [counts.get(placeOn[level](a.candidate)) ?? 0, counts.get(placeOn[level](b.candidate)) ?? 0];
+    if (left !== right) return left < right;
+  }
+  if (a.score !== b.score) return a.score > b.score;
+  return a.candidate.node < b.candidate.node;
 }
 
 const scoreOf = (shard: string, { node, weight, holds }: Candidate): number =>
   (-weight * (holds ? STAY : 1)) / Math.log(unit(shard, node));
 
-/** Enough for a thousand validators and a thousand shards; then it starts anew. */
-const MOST_KNOWN = 1_000_000;
+/** Enough for a thousand validators and some hundred shards; then it starts anew. */
+const MOST_KNOWN = 400_000;
 const known = new Map<string, Map<string, number>>();
 let count = 0;
 
 /** A number in (0, 1) from 48 bits of sha2-256. Worked out once for each pair. */
 function unit(shard: string, node: string): number {
-  const ofShard = known.get(shard) ?? new Map<string, number>();
-  const present = ofShard.get(node);
+  let ofShard = known.get(shard);
+  const present = ofShard?.get(node);
   if (present !== undefined) return present;
-  const bits = createHash('sha256').update(`${shard}\n${node}`).digest().readUIntBE(0, 6);
-  const number = (bits + 0.5) / 2 ** 48;
+  const number = (hash('sha256', `${shard}\n${node}`, 'buffer').readUIntBE(0, 6) + 0.5) / 2 ** 48;
   if (count >= MOST_KNOWN) {
     known.clear();
     count = 0;
+    ofShard = undefined;
   }
-  known.set(shard, ofShard.set(node, number));
   count += 1;
+  known.set(shard, (ofShard ?? new Map<string, number>()).set(node, number));
   return number;
 }

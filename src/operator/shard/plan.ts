@@ -1,4 +1,4 @@
-import { type Candidate, rank } from './placement.ts';
+import { type Candidate, place } from './placement.ts';
 
 /** A validator that can hold shards. */
 export interface Place extends Omit<Candidate, 'domain' | 'holds'> {
@@ -160,19 +160,17 @@ class Ledger {
     const roomy = new Set(allowed.filter(fits).map(({ node }) => node));
     const candidates = allowed
       .filter(({ node }) => roomy.has(node) || held.has(node))
-      .map((place) => ({
-        ...place,
+      .map(({ node, weight, machine, zone, labels, grade }): Candidate => {
+        const holds = held.has(node);
         // One that holds more than it has room for keeps it only where nobody else can take it.
-        grade:
-          isSteady && held.has(place.node) && place.grade === 0
-            ? FIRST
-            : place.grade + (roomy.has(place.node) ? 0 : LAST),
-        domain: place.labels?.[spread],
-        holds: held.has(place.node),
-      }));
-    const wanted = rank(key, candidates)
-      .slice(0, replicas)
-      .map(({ node }) => node);
+        const asItIs = grade + (roomy.has(node) ? 0 : LAST);
+        return {
+          ...{ node, weight, machine, zone, holds },
+          domain: labels?.[spread],
+          grade: isSteady && holds && grade === 0 ? FIRST : asItIs,
+        };
+      });
+    const wanted = place(key, candidates, replicas);
     const chosen = new Set(wanted);
     for (const node of chosen) book(staying, node, bytes);
     for (const node of chosen) if (waiting.has(node)) book(leaving, node, -bytes);
@@ -200,4 +198,4 @@ function book(to: Map<string, number>, node: string, bytes: number): void {
 const isSelected = (
   labels: Readonly<Record<string, string>> | undefined,
   selector: Readonly<Record<string, string>> | undefined,
-): boolean => Object.entries(selector ?? {}).every(([label, value]) => labels?.[label] === value);
+): boolean => selector === undefined || Object.entries(selector).every(([label, value]) => labels?.[label] === value);
