@@ -32,7 +32,7 @@ import {
   type Report,
   signCharter,
 } from '../../src/overlay/index.ts';
-import { Reporter } from '../../src/validator/reporter.ts';
+import { Reporter, tellOfChunks } from '../../src/validator/reporter.ts';
 import type { BlockStats, FileConfig, PeerConfig } from './contract.ts';
 
 const NETWORK = 'bench/swarm';
@@ -104,7 +104,7 @@ export async function startOurs(config: PeerConfig): Promise<Ours> {
     charters: memoryCharterStore(),
     log,
   });
-  const holdings = new Holdings(store, { onChange: (version) => swarm.isFetching(version) || reporter.hurry() });
+  const holdings = new Holdings(store);
   overlay.subscribe('reports', () => undefined);
   const reporter = new Reporter({
     publish: async () => overlay.publish('reports', encodeReport(report())),
@@ -140,6 +140,7 @@ export async function startOurs(config: PeerConfig): Promise<Ours> {
     stallMs: 10_000,
     onMisbehaviour: (peer, why, detail) => log.warn({ peer, why, detail }, 'a peer sent wrong bytes and is avoided'),
   });
+  holdings.listen(tellOfChunks(swarm, () => reporter.hurry()));
   overlay.handle(BLOCK_PROTOCOL, { maxRequestBytes: MAX_BLOCK_REQUEST_BYTES, timeoutMs: 10_000 }, (request) =>
     answerBlock(served, request),
   );

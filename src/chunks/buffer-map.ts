@@ -1,7 +1,4 @@
-import type { CID } from 'multiformats/cid';
-import { z } from 'zod';
-import { bytesUpTo, decodeChecked, encode, MalformedError } from '../codec/index.ts';
-import { cidSchema } from './cid.ts';
+import { MalformedError } from '../codec/index.ts';
 import { MAX_CHUNKS } from './manifest.ts';
 
 /**
@@ -91,10 +88,6 @@ export class BufferMap {
     return new BufferMap(this.length, this.bits());
   }
 
-  union(other: BufferMap): BufferMap {
-    return this.#with(other, (a, b) => a | b);
-  }
-
   intersection(other: BufferMap): BufferMap {
     return this.#with(other, (a, b) => a & b);
   }
@@ -102,10 +95,6 @@ export class BufferMap {
   /** What is held here and not there. */
   difference(other: BufferMap): BufferMap {
     return this.#with(other, (a, b) => a & ~b);
-  }
-
-  equals(other: BufferMap): boolean {
-    return this.length === other.length && Buffer.compare(this.#bits, other.#bits) === 0;
   }
 
   #with(other: BufferMap, combine: (a: number, b: number) => number): BufferMap {
@@ -121,84 +110,6 @@ export class BufferMap {
     if (!Number.isInteger(index) || index < 0 || index >= this.length)
       throw new RangeError(`chunk ${index} does not exist: the version has ${this.length}`);
   }
-}
-
-/** Most changes in one delta; above it the full map is shorter or must be sent anyway. */
-export const MAX_DELTA = 1_024;
-/** A `maps` gossip message, bytes. */
-export const MAX_MAP_MESSAGE_BYTES = 16 * 1024;
-
-const length = z.number().int().min(0).max(MAX_CHUNKS);
-const indexes = z
-  .array(
-    z
-      .number()
-      .int()
-      .min(0)
-      .max(MAX_CHUNKS - 1),
-  )
-  .max(MAX_DELTA)
-  .readonly();
-
-const mapMessageSchema = z.discriminatedUnion('kind', [
-  z
-    .strictObject({
-      v: z.literal(1),
-      kind: z.literal('full'),
-      version: cidSchema,
-      length,
-      bits: bytesUpTo(MAX_CHUNKS / 8),
-    })
-    .readonly(),
-  z
-    .strictObject({
-      v: z.literal(1),
-      kind: z.literal('delta'),
-      version: cidSchema,
-      length,
-      have: indexes,
-      lost: indexes,
-    })
-    .readonly(),
-]);
-
-/** What travels on the topic `maps`: a whole map, or what changed since the sender's last message. Its author is the message's signer. */
-export type MapMessage = z.infer<typeof mapMessageSchema>;
-
-export function fullMapMessage(version: CID, map: BufferMap): MapMessage {
-  return { v: 1, kind: 'full', version, length: map.length, bits: map.bits() };
-}
-
-/** What turns `before` into `after`: a delta, or the full map where that is too long. */
-export function mapChange(version: CID, before: BufferMap, after: BufferMap): MapMessage {
-  const have = [...after.difference(before).indexes()];
-  const lost = [...before.difference(after).indexes()];
-  if (have.length > MAX_DELTA || lost.length > MAX_DELTA) return fullMapMessage(version, after);
-  return { v: 1, kind: 'delta', version, length: after.length, have, lost };
-}
-
-export function encodeMapMessage(message: MapMessage): Uint8Array {
-  return encode(message);
-}
-
-/** Throws MalformedError. */
-export function decodeMapMessage(bytes: Uint8Array): MapMessage {
-  return decodeChecked(bytes, mapMessageSchema, { what: 'a buffer map message', maxBytes: MAX_MAP_MESSAGE_BYTES });
-}
-
-/**
- * The sender's map after a message. A delta for a map that is not known starts from nothing held: it can only understate.
- * @throws MalformedError when the message does not fit the version's number of chunks
- */
-export function applyMapMessage(known: BufferMap | undefined, message: MapMessage): BufferMap {
-  if (message.kind === 'full') return BufferMap.fromBits(message.length, message.bits);
-  const map = known?.length === message.length ? known.clone() : BufferMap.empty(message.length);
-  for (const index of [...message.have, ...message.lost])
-    if (index >= message.length)
-      throw new MalformedError('a buffer map delta', `chunk ${index} of ${message.length} does not exist`);
-  for (const index of message.have) map.set(index);
-  for (const index of message.lost) map.clear(index);
-  return map;
 }
 
 function byteLength(chunks: number): number {

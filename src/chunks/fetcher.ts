@@ -6,7 +6,7 @@ import { type Clock, realClock } from './clock.ts';
 import { FetchStalledError, WrongBytesError } from './errors.ts';
 import type { Holdings } from './holdings.ts';
 import { decodeManifest, type Manifest } from './manifest.ts';
-import { type ChunkNetwork, type Misbehaviour, outcomeOf } from './network.ts';
+import { type ChunkNetwork, isOversize, type Misbehaviour } from './network.ts';
 import type { ChunkStore } from './store.ts';
 import type { Unit } from './swarm/download.ts';
 import type { Swarm } from './swarm/swarm.ts';
@@ -188,7 +188,7 @@ export class ChunkFetcher {
       answer = await network.request(peer, BLOCK_PROTOCOL, encodeBlockRequest(cid), options);
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error);
-      if (!signal.aborted && outcomeOf(error) === 'oversize') tell('oversize', detail);
+      if (!signal.aborted && isOversize(error)) tell('oversize', detail);
       return; // how it ended was told to whoever counts interactions, by the network
     }
     try {

@@ -34,18 +34,16 @@ export class Holdings {
   readonly #versions = new Map<string, Followed>();
   /** Where a chunk occurs: chunk -> version -> indexes (equal chunks, zeros for one, occur more than once). */
   readonly #places = new Map<string, Map<string, number[]>>();
-  readonly #listeners = new Set<HoldingsEvents>();
+  readonly #listeners = new Set<Partial<HoldingsEvents>>();
   readonly #stop: () => void;
-  readonly #onChange: ((version: CID) => void) | undefined;
 
-  constructor(store: ChunkStore, options: { readonly onChange?: (version: CID) => void } = {}) {
+  constructor(store: ChunkStore) {
     this.#store = store;
-    this.#onChange = options.onChange;
     this.#stop = store.listen({ onHave: (cid) => this.#mark(cid, true), onLost: (cid) => this.#mark(cid, false) });
   }
 
   /** Hear of what happens. Returns how to stop hearing. */
-  listen(events: HoldingsEvents): () => void {
+  listen(events: Partial<HoldingsEvents>): () => void {
     this.#listeners.add(events);
     return () => this.#listeners.delete(events);
   }
@@ -63,8 +61,7 @@ export class Holdings {
       if (this.#store.has(chunk)) map.set(index);
     }
     this.#versions.set(version, { cid, manifest, map });
-    for (const { onFollow } of this.#listeners) onFollow({ cid, manifest, map: map.clone() });
-    this.#onChange?.(cid);
+    for (const { onFollow } of this.#listeners) onFollow?.({ cid, manifest, map: map.clone() });
   }
 
   /** Follow it no longer; its chunks stay in the store. */
@@ -78,7 +75,7 @@ export class Holdings {
       versions?.delete(version);
       if (versions?.size === 0) this.#places.delete(chunk.toString());
     }
-    for (const { onUnfollow } of this.#listeners) onUnfollow(cid);
+    for (const { onUnfollow } of this.#listeners) onUnfollow?.(cid);
   }
 
   get(cid: CID): Holding | undefined {
@@ -99,13 +96,10 @@ export class Holdings {
     for (const [version, indexes] of this.#places.get(key) ?? []) {
       const followed = this.#versions.get(version);
       if (followed === undefined) continue;
-      let changed = false;
       for (const index of indexes) {
         if (!(held ? followed.map.set(index) : followed.map.clear(index))) continue;
-        changed = true;
-        for (const { onChunk } of this.#listeners) onChunk(followed.cid, index, held);
+        for (const { onChunk } of this.#listeners) onChunk?.(followed.cid, index, held);
       }
-      if (changed) this.#onChange?.(followed.cid);
     }
   }
 }

@@ -13,9 +13,6 @@ export type Misbehaviour = 'malformed' | 'wrong-bytes' | 'oversize';
 /** How what was asked of a peer ended. */
 export type FetchOutcome = 'ok' | 'refused' | 'timeout' | Misbehaviour;
 
-/** What a failed request says of the peer. The overlay's errors carry a `kind`; any other is taken for silence. */
-export function outcomeOf(error: unknown): 'refused' | 'timeout' | 'oversize' {
-  const kind = error instanceof Error && 'kind' in error ? error.kind : undefined;
-  if (kind === 'too-large') return 'oversize';
-  return kind === 'refused' ? 'refused' : 'timeout';
-}
+/** Whether a request failed because the peer sent more than it may. The overlay's errors carry a `kind`. */
+export const isOversize = (error: unknown): boolean =>
+  error instanceof Error && 'kind' in error && error.kind === 'too-large';

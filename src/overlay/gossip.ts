@@ -8,7 +8,7 @@ import { decodeReport, type Report } from './messages.ts';
 import type { Interaction, Spoken, Topic } from './types.ts';
 import { wordsOf } from './words.ts';
 
-export const topics: readonly Topic[] = ['reports', 'maps', 'votes'];
+export const topics: readonly Topic[] = ['reports', 'votes'];
 
 /** Full name of a topic in a network (`namespace/network`). */
 export function topicName(network: string, topic: Topic): string {

@@ -11,7 +11,6 @@ export type Topic = keyof Spoken;
 /** In what form each topic is heard: reports decoded and checked, the rest as it came. */
 export interface Spoken {
   readonly reports: Report;
-  readonly maps: Uint8Array;
   readonly votes: Uint8Array;
 }
 

@@ -25,7 +25,7 @@ import { serveProtocols } from './protocols.ts';
 import { Replicas } from './replicas.ts';
 import { composeReport, type ReportParts } from './report.ts';
 import { encodeFitting } from './report-size.ts';
-import { Reporter } from './reporter.ts';
+import { Reporter, tellOfChunks } from './reporter.ts';
 import { saveReputation } from './reputation-file.ts';
 import { Roster, slotOf } from './roster.ts';
 import { served } from './served-model.ts';
@@ -81,8 +81,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
   );
   const { validators, others, isValidator, peers } = new Roster(overlay, world.now);
 
-  // Chunks that come by the hundred are told of when all are here, or in the next report that is due.
-  const holdings = new Holdings(store, { onChange: (version) => swarm.isFetching(version) || reporter.hurry() });
+  const holdings = new Holdings(store);
   opened.defer(() => holdings.close());
   const swarm: Swarm = new Swarm({
     store,
@@ -97,6 +96,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
     onMisbehaviour: (peer, why, detail) => log.warn({ peer, why, detail }, 'a peer sent wrong bytes and is avoided'),
   });
   opened.defer(() => swarm.stop());
+  opened.defer(holdings.listen(tellOfChunks(swarm, () => reporter.hurry())));
   const fetcher = new ChunkFetcher({
     store,
     holdings,

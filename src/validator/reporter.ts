@@ -1,3 +1,5 @@
+import type { CID } from 'multiformats/cid';
+import type { HoldingsEvents, Swarm } from '../chunks/index.ts';
 import type { World } from './world.ts';
 
 const REPORT_MILLISECONDS = 2_000;
@@ -36,4 +38,15 @@ export class Reporter {
       await publish().catch(onError);
     }
   }
+}
+
+/** Chunks that come by the hundred are told of when all are here, or in the next report that is due. */
+export function tellOfChunks(
+  swarm: Pick<Swarm, 'isFetching'>,
+  hurry: () => void,
+): Pick<HoldingsEvents, 'onFollow' | 'onChunk'> {
+  const tell = (version: CID): void => {
+    if (!swarm.isFetching(version)) hurry();
+  };
+  return { onFollow: ({ cid }) => tell(cid), onChunk: tell };
 }

@@ -37,7 +37,7 @@ const PROTOCOLS = [
   LEARN_PROTOCOL,
   VERSIONS_PROTOCOL,
 ];
-const TOPICS = ['reports', 'maps', 'votes'].map((topic) => `/murmuration/${NETWORK}/${topic}/1`);
+const TOPICS = ['reports', 'votes'].map((topic) => `/murmuration/${NETWORK}/${topic}/1`);
 /** Whoever is caught is avoided for minutes: there have to be others. */
 const HOSTILE = 24;
 

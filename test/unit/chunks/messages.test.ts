@@ -8,7 +8,6 @@ import {
   decodeBlockReply,
   decodeBlockRequest,
   decodeManifest,
-  decodeMapMessage,
   encodeBlockRequest,
   Holdings,
   MAX_CHUNKS,
@@ -35,7 +34,6 @@ describe('decoders', () => {
     ['a manifest', decodeManifest, built.manifestBlock],
     ['a block request', decodeBlockRequest, encodeBlockRequest(built.cid)],
     ['a block reply', decodeBlockReply, new Uint8Array([0xa1])],
-    ['a map message', decodeMapMessage, built.manifestBlock],
     ['words or a block', decodeFrame, words],
     ['words', (bytes) => decodeFrame(Buffer.concat([Buffer.of(0), bytes])), words.subarray(1)],
   ])('answer any bytes with %s or a MalformedError', (_what, decode, good) => {

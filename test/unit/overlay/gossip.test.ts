@@ -37,11 +37,11 @@ async function rogue(role: 'validator' | 'user') {
   await peer.overlay.adopt(await fleet.charter([peer.member, member]));
   const heard: unknown[] = [];
   const seen: [string, Interaction][] = [];
-  peer.overlay.subscribe('maps', (bytes) => heard.push(bytes));
+  peer.overlay.subscribe('votes', (bytes) => heard.push(bytes));
   peer.overlay.subscribe('reports', (report) => heard.push(report));
   peer.overlay.onInteraction((from, event) => seen.push([from, event]));
   await node.dial(multiaddr(peer.overlay.addresses[0]!));
-  const topic = topicName(network, 'maps');
+  const topic = topicName(network, 'votes');
   await eventually('the two have exchanged their topics', 5000, () => pubsub.getSubscribers(topic).length === 1);
   return { key, peer, heard, seen, pubsub, topic };
 }

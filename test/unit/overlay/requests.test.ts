@@ -149,8 +149,8 @@ describe('a request', () => {
 
 describe('gossip', () => {
   it('of 16 KiB or more is refused where it is said', async () => {
-    await expect(asker.overlay.publish('maps', new Uint8Array(16 * kib))).rejects.toThrow('16384');
-    await expect(asker.overlay.publish('maps', new Uint8Array(16 * kib - 1))).resolves.toBeUndefined();
+    await expect(asker.overlay.publish('votes', new Uint8Array(16 * kib))).rejects.toThrow('16384');
+    await expect(asker.overlay.publish('votes', new Uint8Array(16 * kib - 1))).resolves.toBeUndefined();
   });
 });
 
