@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ValidatorNode } from '../../src/operator/kinds.ts';
-import { median, type Row, round } from './figures.ts';
+import { median, round } from '../figures.ts';
+import type { Row } from './figures.ts';
 import { answers, change, type Herd, NAMESPACE } from './herd.ts';
 import type { OperatorProcess } from './operator.ts';
 

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { API_VERSION } from '../../src/api/index.ts';
 import { ValidatorNode } from '../../src/operator/kinds.ts';
-import { median, type Row, round } from './figures.ts';
+import { median, round } from '../figures.ts';
+import type { Row } from './figures.ts';
 import type { NodeWatch } from './node-watch.ts';
 import type { OperatorProcess } from './operator.ts';
 import { Stage } from './stage.ts';

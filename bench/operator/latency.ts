@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { quantile, type Row, round, spread } from './figures.ts';
+import { quantile, round, spread } from '../figures.ts';
+import type { Row } from './figures.ts';
 import { answers, change, type Herd } from './herd.ts';
 
 /** Changes a second of a load that goes on while one person's change is timed. */

@@ -2,7 +2,8 @@ import { fork } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { API_VERSION, findCondition, NODE_CONDITIONS } from '../../src/api/index.ts';
-import { type Row, round } from './figures.ts';
+import { round } from '../figures.ts';
+import type { Row } from './figures.ts';
 import type { Spoken } from './speaker.ts';
 import { Stage } from './stage.ts';
 

@@ -1,29 +1,7 @@
-import { median, round } from '../operator/figures.ts';
+import * as shared from '../figures.ts';
 
-/** One measured figure, as it is written to a file, with the bare loop's beside it. */
-export interface Figure {
-  readonly name: FigureName;
-  readonly value: number;
-  readonly unit: string;
-  readonly peer?: string;
-  readonly peerValue?: number;
-  /** value / peerValue. */
-  readonly ratio?: number;
-}
-
-/** A figure and what a person wants to know beside it. */
-export interface Row extends Figure {
-  /** Rounds: free text. */
-  readonly detail: string;
-}
-
-/** What is to be reached, of the ratio where there is one: at least, or at most. */
-interface Goal {
-  readonly least?: number;
-  readonly most?: number;
-}
-
-export const GOALS = {
+/** What is to be reached, of the ratio where there is one. */
+const GOALS = {
   put_mb_s: { least: 0.8 },
   put_durable_mb_s: { least: 0.8 },
   flush_ms: { most: 1.25 },
@@ -32,9 +10,10 @@ export const GOALS = {
   verify_mb_s: { least: 0.8 },
   open_ms: { most: 1.5 },
   entry_bytes: { most: 300 },
-} as const satisfies Readonly<Record<string, Goal>>;
+} as const satisfies Readonly<Record<string, shared.Goal>>;
 
 export type FigureName = keyof typeof GOALS;
+export type Row = shared.Row<FigureName>;
 
 /** What one side measured, a number a round. */
 export interface Rounds {
@@ -44,36 +23,17 @@ export interface Rounds {
 
 /** The medians of both sides. */
 export function row(name: FigureName, unit: string, peer: string, { ours, bare }: Rounds): Row {
-  const [value, peerValue] = [median(ours), median(bare)];
-  const all = (of: readonly number[]): string => of.map((one) => round(one)).join(' ');
-  return {
-    name,
-    value: round(value),
-    unit,
-    peer,
-    peerValue: round(peerValue),
-    ratio: round(value / peerValue),
-    detail: `ours ${all(ours)}; bare ${all(bare)}`,
-  };
+  const all = (of: readonly number[]): string => of.map((one) => shared.round(one)).join(' ');
+  const detail = `ours ${all(ours)}; bare ${all(bare)}`;
+  return shared.row(name, shared.median(ours), unit, detail, { name: peer, value: shared.median(bare) });
 }
 
-export function isReached({ name, value, ratio = value }: Figure): boolean {
-  const { least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY }: Goal = GOALS[name];
-  return ratio >= least && ratio <= most;
-}
+const COLUMNS: shared.Columns<Row> = {
+  ...shared.measured,
+  'bare loop': ({ peer, peerValue, unit }) => (peer === undefined ? '' : `${peerValue} ${unit}, ${peer}`),
+  ratio: ({ ratio }) => String(ratio ?? ''),
+  ...shared.judged(GOALS, ({ value, ratio = value }) => ratio),
+  rounds: ({ detail }) => detail,
+};
 
-/** Rows as a table for a terminal, which is Markdown too. */
-export function table(rows: readonly Row[]): string {
-  const cells = rows.map((row) => {
-    const { least, most }: Goal = GOALS[row.name];
-    const goal = least === undefined ? `<= ${most}` : `>= ${least}`;
-    const bare = row.peer === undefined ? '' : `${row.peerValue} ${row.unit}, ${row.peer}`;
-    const verdict = isReached(row) ? 'yes' : 'NO';
-    return [row.name, `${row.value} ${row.unit}`, bare, String(row.ratio ?? ''), goal, verdict, row.detail];
-  });
-  const head = ['figure', 'measured', 'bare loop', 'ratio', 'goal', 'reached', 'rounds'];
-  const widths = head.map((title, at) => Math.max(title.length, ...cells.map((row) => row[at]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0))).join(' | ')} |`;
-  return [line(head), line(head.map((title) => '-'.repeat(title.length))), ...cells.map(line)].join('\n');
-}
+export const table = (rows: readonly Row[]): string => shared.table(rows, COLUMNS);

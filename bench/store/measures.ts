@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { ChunkStore, type ChunkStoreOptions, cidOf } from '../../src/chunks/index.ts';
-import { round } from '../operator/figures.ts';
+import { round } from '../figures.ts';
 import * as bare from './bare.ts';
 import { each, inFolder, randomBlocks, timed } from './blocks.ts';
 import { type Row, row } from './figures.ts';

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { median, quantile } from '../operator/figures.ts';
+import { median, quantile } from '../figures.ts';
 import type { SwarmOutcome } from './swarm.ts';
 
 /** What is read off one run. */

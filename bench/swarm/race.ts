@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
-import { median, round } from '../operator/figures.ts';
+import { median, round, row } from '../figures.ts';
 import { type Engine, type LibtorrentSetting, libtorrent, ours } from './engines.ts';
-import { type Row, row } from './figures.ts';
+import type { Row } from './figures.ts';
 import { inWords, type Measures, measure, slowest } from './measures.ts';
 import { boundMs, crowd, leavers, liars, pair, type Size, slow, staggered } from './scenarios.ts';
 import { type Part, swarm } from './swarm.ts';
