@@ -204,7 +204,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
   const market = new Market({ overlay, validators, tasks: () => tasks.list(), versions, holdings, store });
   const http = createHttp({
     metrics: metrics.registry,
-    refresh: () => refreshMetrics(metrics, reportParts, replicas, store, others()),
+    refresh: () => refreshMetrics(metrics, reportParts, replicas, { store, swarm }, others()),
     notReady: () => (overlay.charter === undefined ? 'no charter yet: waits for the operator' : undefined),
     status: () => describe(name, overlay, reportParts, replicas),
     model: (wanted) => {

@@ -1,4 +1,4 @@
-import type { ChunkStore } from '../chunks/index.ts';
+import type { ChunkStore, Swarm } from '../chunks/index.ts';
 import type { Member } from '../overlay/index.ts';
 import type { ValidatorMetrics } from './metrics.ts';
 import type { Replicas } from './replicas.ts';
@@ -9,7 +9,7 @@ export function refreshMetrics(
   metrics: ValidatorMetrics,
   parts: ReportParts,
   replicas: Replicas,
-  store: Pick<ChunkStore, 'scrubbed'>,
+  { store, swarm }: { readonly store: Pick<ChunkStore, 'scrubbed'>; readonly swarm: Pick<Swarm, 'traffic'> },
   others: readonly Member[],
 ): void {
   metrics.peers.set(parts.peers().length);
@@ -25,6 +25,12 @@ export function refreshMetrics(
     counter.reset(); // the store counts
     counter.inc(total);
   }
+  metrics.swarmBytes.reset(); // the swarm counts
+  const { sentBytes, receivedBytes, duplicateBytes, wrongBytes } = swarm.traffic;
+  metrics.swarmBytes.inc({ kind: 'sent' }, sentBytes);
+  metrics.swarmBytes.inc({ kind: 'received' }, receivedBytes);
+  metrics.swarmBytes.inc({ kind: 'duplicate' }, duplicateBytes);
+  metrics.swarmBytes.inc({ kind: 'wrong' }, wrongBytes);
   if (sinceRoundMs === undefined) metrics.scrubAgeSeconds.remove();
   else metrics.scrubAgeSeconds.set(sinceRoundMs / 1000);
   for (const gauge of [metrics.updates, metrics.loss, metrics.accuracy, metrics.divergence, metrics.certifiedUpdates])

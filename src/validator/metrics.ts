@@ -83,6 +83,12 @@ export function createValidatorMetrics() {
       help: 'Time since every file of the chunk store was looked at; no line before the first time.',
       registers,
     }),
+    swarmBytes: new Counter({
+      name: 'murmuration_swarm_bytes_total',
+      help: 'Bytes of chunks exchanged with peers: sent, received, and of the received those that were here already (duplicate) or not what was asked for (wrong).',
+      labelNames: ['kind'] as const,
+      registers,
+    }),
     votes: new Counter({
       name: 'murmuration_votes_total',
       help: 'Proposals judged by this validator, by verdict.',
