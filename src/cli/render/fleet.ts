@@ -7,12 +7,14 @@ import { count, measure, part, plural, share } from './numbers.ts';
 import { type Column, cut, table } from './table.ts';
 
 const barWidth = 20;
+/** Of a validator's chunks. */
+const chunksWidth = 8;
 
 const columns: readonly Column<ValidatorLine>[] = [
   { head: 'VALIDATOR', cell: (line) => line.name },
   { head: 'READY', cell: (line) => line.readyText },
   { head: 'PEERS', cell: (line) => count(line.peers) },
-  { head: 'CHUNKS', cell: (line) => part(line.chunks?.held, line.chunks?.assigned) },
+  { head: 'CHUNKS', cell: ({ chunks }) => (chunks === undefined ? '-' : chunksText(chunks)) },
   { head: 'UPDATES', cell: (line) => count(line.updates) },
   { head: 'LOSS', cell: (line) => measure(line.loss) },
   { head: 'ACCURACY', cell: (line) => share(line.accuracy) },
@@ -36,6 +38,11 @@ export function fleetText(state: FleetState, width: number): readonly string[] {
 export function modelText(model: ModelLine): string {
   const drawn = model.target === undefined ? '' : `${bar(progress(model), barWidth)}  `;
   return `${model.name}   ${targetText(model)}  ${drawn}${versionText(model)}   ${progressText(model)}`;
+}
+
+/** `▕████    ▏ 12/24`: chunks held of those assigned. */
+function chunksText({ held, assigned }: NonNullable<ValidatorLine['chunks']>): string {
+  return `${bar(assigned === 0 ? 1 : held / assigned, chunksWidth)} ${part(held, assigned)}`;
 }
 
 /** One line for logs: `digits: accuracy 0.874 of 0.95, 1 204 updates; 4 of 4 validators ready`. */

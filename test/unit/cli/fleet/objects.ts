@@ -24,7 +24,7 @@ export const node = (name: string, status: object = {}): ValidatorNode =>
     status,
   });
 
-export const readyNode = (name: string): ValidatorNode =>
+export const readyNode = (name: string, status: object = {}): ValidatorNode =>
   node(name, {
     conditions: [condition('Ready', 'True', 'Reconciled')],
     podName: name,
@@ -34,6 +34,7 @@ export const readyNode = (name: string): ValidatorNode =>
     chunks: { held: 6, assigned: 6, bytes: 12_000, summary: '6/6' },
     models: [{ name: 'digits', age: 1204, loss: '0.141', accuracy: '0.958' }],
     reputation: { score: '0.930' },
+    ...status,
   });
 
 export const fleet = (replicas: number, ready: number): ValidatorFleet =>

@@ -11,9 +11,9 @@ describe('the state of fleets as text', () => {
     const lines = fleetText(fleetState({ ...listed, models: [convergedModel()] }, now), 200);
     expect(lines).toEqual([
       'digits   accuracy 0.957 of 0.95  ▕████████████████████▏  version bafy…q3e certified by 4 of 4   converged after 58 s',
-      'VALIDATOR  READY             PEERS  CHUNKS  UPDATES  LOSS   ACCURACY  REPUTATION  NODE',
-      'flock-0    yes               3      6/6     1 204    0.141  0.958     0.930       murmuration-worker',
-      'flock-1    no: not seen yet  -      -       -        -      -         -           -',
+      'VALIDATOR  READY             PEERS  CHUNKS          UPDATES  LOSS   ACCURACY  REPUTATION  NODE',
+      'flock-0    yes               3      ▕████████▏ 6/6  1 204    0.141  0.958     0.930       murmuration-worker',
+      'flock-1    no: not seen yet  -      -               -        -      -         -           -',
     ]);
   });
 
@@ -21,6 +21,15 @@ describe('the state of fleets as text', () => {
     expect(fleetText(state, 200)[0]).toBe(
       'digits   accuracy - of 0.95  ▕                    ▏  no version yet   starting',
     );
+  });
+
+  it('draws how many of its chunks a validator holds', () => {
+    const held = (chunks: object) => {
+      const nodes = [readyNode('flock-0', { chunks: { bytes: 0, summary: '', ...chunks } })];
+      return fleetText(fleetState({ ...listed, nodes }, now), 200).at(-1);
+    };
+    expect(held({ held: 12, assigned: 48 })).toContain(' ▕██      ▏ 12/48 ');
+    expect(held({ held: 0, assigned: 0 })).toContain(' ▕████████▏ 0/0 ');
   });
 
   it('fits the window', () => {
