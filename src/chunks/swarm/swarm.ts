@@ -8,16 +8,8 @@ import { chunkLength, type Manifest } from '../manifest.ts';
 import type { FetchOutcome, Misbehaviour } from '../network.ts';
 import type { ChunkStore } from '../store.ts';
 import { Download, type Unit } from './download.ts';
-import {
-  type BlockFrame,
-  decodeFrame,
-  encodeBlock,
-  encodeWords,
-  inFrames,
-  inMessages,
-  join,
-  type Message,
-} from './messages.ts';
+import { type BlockFrame, decodeFrame, encodeBlock, inMessages, type Message } from './messages.ts';
+import { Outbox } from './outbox.ts';
 import { Revealing } from './reveal.ts';
 import { MAX_WANTED, Uploads, type Wanted } from './uploads.ts';
 
@@ -105,7 +97,7 @@ const MAX_HINTED = 16;
 interface Theirs {
   readonly n: number;
   readonly key: string;
-  map: BufferMap;
+  readonly map: BufferMap;
 }
 
 interface Link {
@@ -114,12 +106,6 @@ interface Link {
   readonly byKey: Map<string, Theirs>;
   /** Versions that we have opened to it. */
   readonly opened: Set<string>;
-  /** Words to be sent with the next frame. */
-  readonly words: Message[];
-  /** Chunks that came here, by version: to be told with the next frame, or when it is time. */
-  readonly news: Map<Ours, number[]>;
-  /** When the news are to be told at the latest. */
-  newsAt: number;
   /** Chunks that were asked of it for downloads that are over: they may still come. */
   owed: number;
 }
@@ -170,12 +156,12 @@ export class Swarm {
   readonly #ours = new Map<string, Ours>();
   readonly #byNumber = new Map<number, Ours>();
   readonly #uploads: Uploads;
+  readonly #outbox: Outbox;
   readonly #avoid = new Map<string, number>();
   /** Peers that could not be reached: when to try again, and how often it failed. */
   readonly #unreachable = new Map<string, { readonly at: number; readonly failures: number }>();
   readonly #unlisten: () => void;
   readonly #stop = new AbortController();
-  readonly #withWords = new Set<Link>();
   #numbers = 0;
   #writingBytes = 0;
   #isTicking = false;
@@ -193,6 +179,10 @@ export class Swarm {
         this.#serve();
       },
       onClosed: (peer) => this.#onClosed(peer),
+    });
+    this.#outbox = new Outbox({
+      isThere: (peer) => this.#links.has(peer) && !this.#stop.signal.aborted,
+      send: (peer, frame) => this.#channels.send(peer, frame),
     });
     this.#unlisten = options.holdings.listen({
       onFollow: (version) => this.#follow(version),
@@ -241,8 +231,8 @@ export class Swarm {
       random,
       has: (peer, index) => this.#links.get(peer)?.byKey.get(ours.key)?.map.has(index) === true,
       available: (index) => ours.available[index] ?? 0,
-      want: (peer, at) => this.#tellAt(peer, 'want', ours.n, at),
-      cancel: (peer, at) => this.#tellAt(peer, 'cancel', ours.n, at),
+      want: (peer, at) => this.#outbox.tell(peer, { k: 'want', n: ours.n, at }),
+      cancel: (peer, at) => this.#outbox.tell(peer, { k: 'cancel', n: ours.n, at }),
     });
     const finished = Promise.withResolvers<void>();
     const running: Running = {
@@ -260,7 +250,7 @@ export class Swarm {
     ours.revealing = undefined;
     try {
       this.#reach(ours, running);
-      for (const link of this.#links.values()) if (link.byKey.has(ours.key)) download.plan(link.peer);
+      this.#plan(ours);
       this.#tick();
       await finished.promise;
     } finally {
@@ -292,14 +282,12 @@ export class Swarm {
     };
     this.#ours.set(key, ours);
     this.#byNumber.set(ours.n, ours);
-    for (const link of this.#links.values()) {
-      const theirs = link.byKey.get(key);
-      if (theirs === undefined) continue;
+    for (const [link, theirs] of this.#following(key)) {
       if (theirs.map.length !== map.length) this.#forgetTheirs(link, theirs);
       else for (const index of theirs.map.indexes()) ours.available[index] = (ours.available[index] ?? 0) + 1;
     }
     this.#considerRevealing(ours);
-    for (const link of this.#links.values()) if (link.byKey.has(key)) this.#open(link, ours);
+    for (const [link] of this.#following(key)) this.#open(link, ours);
   }
 
   #unfollow(key: string): void {
@@ -308,7 +296,8 @@ export class Swarm {
     ours.running?.wake(new Error(`version ${key} is not followed any more`));
     this.#ours.delete(key);
     this.#byNumber.delete(ours.n);
-    for (const link of this.#links.values()) if (link.opened.delete(key)) this.#tell(link, { k: 'shut', n: ours.n });
+    for (const { peer, opened } of this.#links.values())
+      if (opened.delete(key)) this.#outbox.tell(peer, { k: 'shut', n: ours.n });
   }
 
   #holds(key: string, index: number, isHeld: boolean): void {
@@ -320,18 +309,15 @@ export class Swarm {
     }
     if (!ours.map.clear(index)) return;
     this.#stopRevealing(ours);
-    for (const link of this.#links.values())
-      if (link.opened.has(key)) {
-        this.#tellNews(link);
-        this.#tell(link, { k: 'lost', n: ours.n, at: [index] });
-      }
+    for (const { peer, opened } of this.#links.values())
+      if (opened.has(key)) this.#outbox.tell(peer, { k: 'lost', n: ours.n, at: [index] });
   }
 
   /** We have all of it and nobody else says so: show it little by little. */
   #considerRevealing(ours: Ours): void {
     if (!ours.map.complete || ours.map.length === 0 || ours.running !== undefined || ours.revealing !== undefined)
       return;
-    for (const link of this.#links.values()) if (link.byKey.get(ours.key)?.map.complete === true) return;
+    for (const [, theirs] of this.#following(ours.key)) if (theirs.map.complete) return;
     // Whoever was told of everything cannot be made to forget it.
     for (const link of this.#links.values()) if (link.opened.has(ours.key)) return;
     ours.revealing = new Revealing(ours.map.length, this.#o.random);
@@ -355,7 +341,7 @@ export class Swarm {
             ...ours.revealing.shown(link.peer),
             ...(theirs === undefined ? [] : this.#next(link, ours, theirs)),
           ]);
-    this.#tell(link, { k: 'open', n: ours.n, version: ours.cid, length: map.length, bits: map.bits() });
+    this.#outbox.tell(link.peer, { k: 'open', n: ours.n, version: ours.cid, length: map.length, bits: map.bits() });
   }
 
   // -- time -----------------------------------------------------------------------------------------------------------
@@ -375,13 +361,8 @@ export class Swarm {
   }
 
   #due(): boolean {
-    let again = false;
     const isSlow = this.#ticks % SLOW_TICKS === 0;
-    const now = this.#o.clock.now();
-    for (const link of this.#links.values()) {
-      if (link.newsAt <= now + TICK_MS / 2) this.#tellNews(link);
-      if (link.news.size > 0) again = true;
-    }
+    let again = this.#outbox.due(this.#o.clock.now() + TICK_MS / 2);
     if (this.#uploads.isBusy) again = true;
     if (isSlow) {
       for (const peer of this.#uploads.stuck(STUCK_MS)) {
@@ -403,26 +384,13 @@ export class Swarm {
   #announce(ours: Ours, index: number): void {
     const available = ours.available[index] ?? 0;
     const at = this.#o.clock.now() + (available <= FEW ? SOON_MS : LATER_MS);
-    for (const link of this.#links.values()) {
-      const theirs = link.byKey.get(ours.key)?.map;
-      if (theirs === undefined || !link.opened.has(ours.key)) continue;
+    for (const [{ peer, opened }, { map }] of this.#following(ours.key)) {
+      if (!opened.has(ours.key)) continue;
       // Who shows only a part may have all of it, and needs to know where its chunks went.
-      if (theirs.has(index) && !theirs.complete && available > FEW) continue;
-      const news = link.news.get(ours);
-      if (news === undefined) link.news.set(ours, [index]);
-      else news.push(index);
-      link.newsAt = Math.min(link.newsAt, at);
+      if (map.has(index) && !map.complete && available > FEW) continue;
+      this.#outbox.news(peer, ours.n, index, at);
     }
     this.#tick();
-  }
-
-  #tellNews(link: Link): void {
-    if (link.news.size === 0) return;
-    const news = [...link.news];
-    link.news.clear();
-    link.newsAt = Number.POSITIVE_INFINITY;
-    for (const [ours, at] of news)
-      if (this.#ours.get(ours.key) === ours && link.opened.has(ours.key)) this.#show(link, ours, at);
   }
 
   #lookAfter(ours: Ours, running: Running): void {
@@ -430,9 +398,9 @@ export class Swarm {
     const { download } = running;
     for (const peer of download.overdue(timeoutMs)) onOutcome?.(peer, 'timeout');
     this.#reach(ours, running);
-    for (const link of this.#links.values()) if (link.byKey.has(ours.key)) download.plan(link.peer);
+    this.#plan(ours);
     if (download.stalledMs < stallMs) return;
-    const tried = [...this.#links.values()].filter(({ byKey }) => byKey.has(ours.key)).map(({ peer }) => peer);
+    const tried = [...this.#following(ours.key)].map(([{ peer }]) => peer);
     running.wake(new FetchStalledError(ours.key, download.missing, download.stalledMs, tried));
   }
 
@@ -451,11 +419,9 @@ export class Swarm {
    */
   #revealMore(ours: Ours): boolean {
     if (ours.revealing === undefined) return false;
-    const lacking: (readonly [Link, Theirs])[] = [];
-    for (const link of this.#links.values()) {
-      const theirs = link.byKey.get(ours.key);
-      if (theirs !== undefined && !theirs.map.complete && link.opened.has(ours.key)) lacking.push([link, theirs]);
-    }
+    const lacking = [...this.#following(ours.key)].filter(
+      ([{ opened }, { map }]) => !map.complete && opened.has(ours.key),
+    );
     const isIdle = this.#uploads.isIdle;
     ours.loneTicks = lacking.length === 1 ? ours.loneTicks + 1 : 0;
     for (const [link, theirs] of lacking) {
@@ -470,7 +436,7 @@ export class Swarm {
   }
 
   #show(link: Link, ours: Ours, at: readonly number[]): void {
-    for (const some of inMessages(at)) this.#tell(link, { k: 'have', n: ours.n, at: some });
+    for (const some of inMessages(at)) this.#outbox.tell(link.peer, { k: 'have', n: ours.n, at: some });
   }
 
   // -- what peers say -------------------------------------------------------------------------------------------------
@@ -588,12 +554,18 @@ export class Swarm {
   #refuse(link: Link, theirs: Theirs, index: number, why: 'busy' | 'not-here' | 'not-allowed'): void {
     const holders =
       why === 'not-here'
-        ? [...this.#links.values()]
-            .filter((other) => other !== link && other.byKey.get(theirs.key)?.map.has(index) === true)
+        ? [...this.#following(theirs.key)]
+            .filter(([other, { map }]) => other !== link && map.has(index))
             .slice(0, 8)
-            .map(({ peer }) => peer)
+            .map(([{ peer }]) => peer)
         : [];
-    this.#tell(link, { k: 'no', n: theirs.n, at: index, why, ...(holders.length === 0 ? {} : { holders }) });
+    this.#outbox.tell(link.peer, {
+      k: 'no',
+      n: theirs.n,
+      at: index,
+      why,
+      ...(holders.length === 0 ? {} : { holders }),
+    });
   }
 
   #onNo(
@@ -618,21 +590,14 @@ export class Swarm {
     this.#traffic.receivedBytes += bytes.byteLength;
     const ours = this.#byNumber.get(n);
     const running = ours?.running;
-    if (ours === undefined || running === undefined) {
-      // It was on its way when we stopped waiting for it.
-      if (link.owed === 0) throw new MalformedError(`chunk ${index}`, 'it was not asked for');
-      link.owed -= 1;
-      this.#traffic.duplicateBytes += bytes.byteLength;
-      this.#tell(link, { k: 'got', n, at: [index] });
-      return;
-    }
-    running.bytes += bytes.byteLength;
-    const taken = running.download.took(link.peer, index);
+    const taken = running?.download.took(link.peer, index) ?? tookLate(link);
     if (taken.is === 'unasked') throw new MalformedError(`chunk ${index}`, 'it was not asked for');
-    if (taken.is !== 'wanted') {
-      running.duplicateBytes += bytes.byteLength;
+    const got = (): void => this.#outbox.tell(link.peer, { k: 'got', n, at: [index] });
+    if (running !== undefined) running.bytes += bytes.byteLength;
+    if (ours === undefined || running === undefined || taken.is !== 'wanted') {
+      if (running !== undefined) running.duplicateBytes += bytes.byteLength;
       this.#traffic.duplicateBytes += bytes.byteLength;
-      this.#tell(link, { k: 'got', n, at: [index] });
+      got();
       return;
     }
     if (bytes.byteLength !== chunkLength(ours.manifest, index)) {
@@ -640,9 +605,9 @@ export class Swarm {
       return;
     }
     const isHeldUp = this.#writingBytes > MAX_WRITING_BYTES;
-    if (!isHeldUp) this.#tell(link, { k: 'got', n, at: [index] });
+    if (!isHeldUp) got();
     void this.#keep(link, ours, running, index, taken.cid, bytes).then(() => {
-      if (isHeldUp) this.#tell(link, { k: 'got', n, at: [index] });
+      if (isHeldUp) got();
     });
     running.download.plan(link.peer);
   }
@@ -733,9 +698,6 @@ export class Swarm {
       theirs: new Map(),
       byKey: new Map(),
       opened: new Set<string>(),
-      words: [],
-      news: new Map(),
-      newsAt: Number.POSITIVE_INFINITY,
       owed: 0,
     };
     this.#links.set(peer, link);
@@ -767,42 +729,30 @@ export class Swarm {
     const wait = Math.min(15_000, 250 * 2 ** failures) * (0.5 + random() / 2);
     this.#unreachable.set(peer, { at: clock.now() + wait, failures });
     this.#links.delete(peer);
-    this.#withWords.delete(link);
+    this.#outbox.forget(peer);
     for (const theirs of [...link.theirs.values()]) this.#forgetTheirs(link, theirs);
     this.#uploads.forget(peer);
-    for (const ours of this.#ours.values()) {
-      const { running } = ours;
-      if (running === undefined) continue;
-      for (const other of this.#links.values()) if (other.byKey.has(ours.key)) running.download.plan(other.peer);
-    }
+    for (const ours of this.#ours.values()) this.#plan(ours);
     this.#serve();
   }
 
-  #tellAt(peer: string, k: 'want' | 'cancel', n: number, at: readonly number[]): void {
-    const link = this.#links.get(peer);
-    if (link !== undefined) this.#tell(link, { k, n, at });
-  }
-
-  /** Words wait for the end of what is being done now, and go in one frame. */
-  #tell(link: Link, message: Message): void {
-    const last = link.words.at(-1);
-    const joined = last && join(last, message);
-    if (joined === undefined) link.words.push(message);
-    else link.words[link.words.length - 1] = joined;
-    if (this.#withWords.size === 0) queueMicrotask(() => this.#flush());
-    this.#withWords.add(link);
-  }
-
-  #flush(): void {
-    const links = [...this.#withWords];
-    this.#withWords.clear();
-    for (const link of links) {
-      this.#withWords.add(link); // so that news do not ask for another turn
-      this.#tellNews(link);
-      this.#withWords.delete(link);
-      const words = link.words.splice(0);
-      if (this.#links.get(link.peer) !== link || this.#stop.signal.aborted) continue;
-      for (const messages of inFrames(words)) this.#channels.send(link.peer, encodeWords(messages));
+  /** Peers that follow a version with us. */
+  *#following(key: string): Generator<readonly [Link, Theirs]> {
+    for (const link of this.#links.values()) {
+      const theirs = link.byKey.get(key);
+      if (theirs !== undefined) yield [link, theirs];
     }
   }
+
+  /** Asks all who follow it for what is missing. */
+  #plan({ key, running }: Ours): void {
+    if (running !== undefined) for (const [{ peer }] of this.#following(key)) running.download.plan(peer);
+  }
+}
+
+/** A chunk of a download that is over: it was on its way when we stopped waiting for it. */
+function tookLate(link: Link): { readonly is: 'unasked' | 'late' } {
+  if (link.owed === 0) return { is: 'unasked' };
+  link.owed -= 1;
+  return { is: 'late' };
 }
