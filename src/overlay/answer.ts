@@ -1,11 +1,12 @@
 import type { Connection, Stream, StreamHandler } from '@libp2p/interface';
 import type { Logger } from 'pino';
 import { deadline } from './deadline.ts';
-import { FrameTooLargeError, readFrame, writeFrame } from './frame.ts';
+import { readFrame, writeFrame } from './frame.ts';
+import { FrameTooLargeError } from './frame-reader.ts';
 import { encodeReply, type Reply } from './reply.ts';
 import { Refusal } from './request-error.ts';
 import type { HandleOptions, Interaction } from './types.ts';
-import { wordsOf } from './words.ts';
+import { errorOf, wordsOf } from './words.ts';
 
 const defaultMaxConcurrentPerPeer = 16;
 
@@ -49,7 +50,7 @@ export function serve(service: Service): StreamHandler {
     } catch (error) {
       if (limit.expired) onInteraction(peer, 'timeout');
       log.debug({ peer, protocol, reason: wordsOf(error) }, 'request not answered');
-      stream.abort(error instanceof Error ? error : new Error(String(error)));
+      stream.abort(errorOf(error));
     } finally {
       limit.clear();
       stream.removeEventListener('close', onClose);

@@ -1,10 +1,11 @@
 import type { Connection, Stream } from '@libp2p/interface';
 import { deadline } from './deadline.ts';
-import { FrameTooLargeError, readFrame, writeFrame } from './frame.ts';
+import { readFrame, writeFrame } from './frame.ts';
+import { FrameTooLargeError } from './frame-reader.ts';
 import { decodeReply, maxRefusalBytes, type Reply, replyOverheadBytes } from './reply.ts';
 import { RequestError } from './request-error.ts';
 import type { Interaction, RequestOptions } from './types.ts';
-import { wordsOf } from './words.ts';
+import { errorOf, wordsOf } from './words.ts';
 
 /** One question to one peer. */
 export interface Question {
@@ -44,7 +45,7 @@ export async function ask(question: Question): Promise<Uint8Array> {
         throw new RequestError('remote', at, reply.message);
     }
   } catch (error) {
-    stream?.abort(error instanceof Error ? error : new Error(String(error)));
+    stream?.abort(errorOf(error));
     if (error instanceof RequestError) throw error;
     if (limit.signal.aborted) {
       // A caller who gives up says nothing about the peer.

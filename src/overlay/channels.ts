@@ -6,7 +6,7 @@ import { deadline } from './deadline.ts';
 import { FrameReader, FrameTooLargeError } from './frame-reader.ts';
 import type { OverlayNode } from './node.ts';
 import type { ChannelEvents, ChannelOptions, Channels, Interaction } from './types.ts';
-import { wordsOf } from './words.ts';
+import { errorOf, wordsOf } from './words.ts';
 
 export interface ChannelsInit {
   readonly protocol: string;
@@ -100,10 +100,6 @@ class Channel {
     return this.#waiting.byteLength < this.#init.options.maxBufferedBytes;
   }
 
-  get wasOpenedByPeer(): boolean {
-    return this.#streams.some(({ direction }) => direction === 'inbound');
-  }
-
   add(stream: Stream): void {
     const { options, events, isMember, log } = this.#init;
     if (this.#isOver || !isMember(this.#peer)) {
@@ -139,10 +135,7 @@ class Channel {
           );
         }
       } catch (error) {
-        fail(
-          error instanceof Error ? error : new Error(String(error)),
-          error instanceof FrameTooLargeError ? 'oversize' : 'malformed',
-        );
+        fail(errorOf(error), error instanceof FrameTooLargeError ? 'oversize' : 'malformed');
       }
     };
     const gone = (): void => {
@@ -174,7 +167,7 @@ class Channel {
         throw new Error('it does not take what is sent to it');
       return stream.send(bytes);
     } catch (error) {
-      this.close(error instanceof Error ? error : new Error(String(error)));
+      this.close(errorOf(error));
       return false;
     }
   }
@@ -198,7 +191,7 @@ class Channel {
     } catch (error) {
       log.debug({ peer: this.#peer, protocol, reason: wordsOf(error) }, 'no channel');
       // The peer may have opened one meanwhile.
-      if (this.#streams.length === 0) this.close(error instanceof Error ? error : new Error(String(error)));
+      if (this.#streams.length === 0) this.close(errorOf(error));
     } finally {
       limit.clear();
     }

@@ -28,29 +28,28 @@ export class FrameReader {
   *read(data: Uint8Array | Uint8ArrayList): Generator<Uint8Array> {
     this.#kept.append(data);
     for (;;) {
-      const length = lengthOf(this.#kept);
-      if (length === undefined) return;
-      if (length === 'malformed' || length.body > this.#maxBytes)
-        throw new FrameTooLargeError(`the frame says it has more than ${this.#maxBytes} bytes`);
-      const whole = length.prefix + length.body;
-      if (this.#kept.byteLength < whole) return;
-      const frame = plain(this.#kept.slice(length.prefix, whole));
-      this.#kept.consume(whole);
+      const body = bodyOf(this.#kept, this.#maxBytes);
+      if (body === undefined || this.#kept.byteLength < body.to) return;
+      const frame = plain(this.#kept.slice(body.from, body.to));
+      this.#kept.consume(body.to);
       yield frame;
     }
   }
 }
 
-/** Of the frame that begins here; undefined while too little of it is there. */
-export function lengthOf(
+/** Where the body of the frame that begins here lies, whole or not; undefined while its length is not there. @throws FrameTooLargeError */
+export function bodyOf(
   bytes: Uint8ArrayList,
-): { readonly prefix: number; readonly body: number } | 'malformed' | undefined {
-  let body = 0;
+  maxBytes: number,
+): { readonly from: number; readonly to: number } | undefined {
+  let length = 0;
   for (let i = 0; i < maxLengthBytes; i++) {
     if (i >= bytes.byteLength) return undefined;
     const byte = bytes.get(i);
-    body |= (byte & 0x7f) << (7 * i);
-    if (byte < 0x80) return { prefix: i + 1, body };
+    length |= (byte & 0x7f) << (7 * i);
+    if (byte >= 0x80) continue;
+    if (length > maxBytes) break;
+    return { from: i + 1, to: i + 1 + length };
   }
-  return 'malformed';
+  throw new FrameTooLargeError(`the frame says it has more than ${maxBytes} bytes`);
 }

@@ -2,9 +2,8 @@ import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/inter
 import { encode } from 'it-length-prefixed';
 import { Uint8ArrayList } from 'uint8arraylist';
 import { plain } from '../codec/index.ts';
-import { FrameTooLargeError, lengthOf } from './frame-reader.ts';
-
-export { FrameTooLargeError };
+import { bodyOf } from './frame-reader.ts';
+import { errorOf } from './words.ts';
 
 /** When thrown, the stream ended or broke before the frame was whole. */
 export class FrameBrokenError extends Error {
@@ -37,19 +36,14 @@ export function readFrame(stream: Stream, maxBytes: number, signal: AbortSignal)
 
     const onMessage = (event: StreamMessageEvent) => {
       kept.append(event.data);
-      const length = lengthOf(kept);
-      if (length === undefined) {
-        failIfOver();
-        return;
+      try {
+        const body = bodyOf(kept, maxBytes);
+        if (body === undefined || kept.byteLength < body.to) failIfOver();
+        else if (kept.byteLength > body.to) fail(new FrameBrokenError('there is more after the one frame'));
+        else settle(() => resolve(plain(kept.slice(body.from, body.to))));
+      } catch (error) {
+        fail(errorOf(error));
       }
-      if (length === 'malformed' || length.body > maxBytes) {
-        fail(new FrameTooLargeError(`the frame says it has more than ${maxBytes} bytes`));
-        return;
-      }
-      const whole = length.prefix + length.body;
-      if (kept.byteLength > whole) fail(new FrameBrokenError('there is more after the one frame'));
-      else if (kept.byteLength === whole) settle(() => resolve(plain(kept.slice(length.prefix, whole))));
-      else failIfOver();
     };
     // 'end' comes once and may have passed while the protocol was negotiated, with bytes pushed back for us since.
     const failIfOver = () => {

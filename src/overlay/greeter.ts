@@ -5,7 +5,7 @@ import { decodeHello, encodeHello, type Head, type Hello, mismatch, replaces, wi
 import { clockSkewWarningMs, helloTimeoutMs, maxHelloBytes } from './limits.ts';
 import { Refusal } from './request-error.ts';
 import type { Interaction } from './types.ts';
-import { wordsOf } from './words.ts';
+import { errorOf, wordsOf } from './words.ts';
 
 export const helloProtocol = '/murmuration/hello/1.0.0';
 
@@ -78,7 +78,7 @@ export class Greeter {
         const peer = connection.remotePeer.toString();
         this.#init.log.debug({ peer, reason: wordsOf(error) }, 'no hello with a peer, hanging up');
         guest.greeted.reject(error);
-        connection.abort(error instanceof Error ? error : new Error(String(error)));
+        connection.abort(errorOf(error));
       });
     }
   }

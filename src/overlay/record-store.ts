@@ -22,7 +22,7 @@ export interface RecordLimits {
   readonly total: number;
 }
 
-export const recordLimits: RecordLimits = { perPeer: 4 * maxProvidedKeys, total: 8192 };
+const recordLimits: RecordLimits = { perPeer: 4 * maxProvidedKeys, total: 8192 };
 
 /**
  * libp2p's store, in memory: the address book, and what this peer keeps of others' provider records. Of those there
