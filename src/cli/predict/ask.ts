@@ -1,10 +1,7 @@
 /** One question to one validator, through the API server's proxy to its pod. */
 import { reasonOf } from '../errors.ts';
-import { errorIn, type Pod, parseJson, proxied, readBytes } from '../pod/get.ts';
+import { errorIn, exchange, maxJsonBytes, type Pod, parseJson, printable } from '../pod/exchange.ts';
 import { readPredictions } from './instances.ts';
-
-const deadline = 15_000;
-const maxAnswerBytes = 16 * 1024 * 1024;
 
 /** What to ask whom. */
 export interface Question extends Pod {
@@ -20,26 +17,21 @@ export type Reply =
 
 /** Asks one pod. Does not throw but when `signal` is aborted. */
 export async function askValidator(question: Question): Promise<Reply> {
-  const { transport, model, instances, signal } = question;
+  const { model, instances, signal } = question;
   try {
-    const answer = await transport.request({
-      method: 'POST',
-      path: proxied(question, `/v1/models/${encodeURIComponent(model)}:predict`),
-      headers: { 'content-type': 'application/json', accept: 'application/json' },
+    const { status, bytes } = await exchange(question, {
+      path: `/v1/models/${encodeURIComponent(model)}:predict`,
+      accept: 'application/json',
       body: JSON.stringify({ instances }),
-      signal: AbortSignal.any([signal, AbortSignal.timeout(deadline)]),
-      streaming: false,
+      maxBytes: maxJsonBytes,
+      signal,
     });
-    const text = (await readBytes(answer.body, maxAnswerBytes)).toString('utf8');
-    const value = parseJson(text);
-    const predictions = answer.status < 300 ? readPredictions(value) : undefined;
+    const predictions = status < 300 ? readPredictions(parseJson(bytes)) : undefined;
     if (predictions !== undefined) return { predictions };
-    const said = errorIn(value) ?? text.slice(0, 200);
+    const said = errorIn(bytes) ?? printable(bytes.toString('utf8').slice(0, 200));
     // 404: the pod, or the model in it, is not there (yet).
-    const wrong = answer.status >= 400 && answer.status < 500 && answer.status !== 404;
-    return wrong
-      ? { refusal: said, blames: 'request' }
-      : { refusal: `${answer.status} ${said}`.trim(), blames: 'validator' };
+    const wrong = status >= 400 && status < 500 && status !== 404;
+    return wrong ? { refusal: said, blames: 'request' } : { refusal: `${status} ${said}`.trim(), blames: 'validator' };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     return { refusal: reasonOf(error), blames: 'validator' };

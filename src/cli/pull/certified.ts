@@ -2,7 +2,7 @@
 import type { Charter, CharterModel } from '../../overlay/index.ts';
 import type { Certificate } from '../../trust/index.ts';
 import { failed } from '../errors.ts';
-import { askFor, type Pod } from '../pod/get.ts';
+import { askFor, type Pod } from '../pod/exchange.ts';
 import type { Source } from './blocks.ts';
 import { answerShape, check, type Input, inputOf, type Signer } from './certificate.ts';
 

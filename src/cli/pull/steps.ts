@@ -8,7 +8,7 @@ import type { Connection } from '../cluster/connection.ts';
 import { CommandError, failed, misused, reasonOf } from '../errors.ts';
 import { listFleets } from '../fleet/read.ts';
 import type { Io } from '../io.ts';
-import { errorIn, getFrom, parseJson } from '../pod/get.ts';
+import { exchange, refusalOf } from '../pod/exchange.ts';
 import { chooseModel, chooseValidators, runningIn } from '../predict/choose.ts';
 import { bar } from '../render/bar.ts';
 import { duration } from '../render/duration.ts';
@@ -333,7 +333,7 @@ class Progress {
 const asker =
   ({ transport, namespace }: Connection) =>
   async (pod: string, block: WantedBlock, signal: AbortSignal): Promise<Uint8Array> => {
-    const { status, bytes } = await getFrom(
+    const { status, bytes } = await exchange(
       { transport, namespace, pod },
       {
         path: `/ipfs/${block.cid}?format=raw`,
@@ -344,7 +344,7 @@ const asker =
       },
     );
     if (status === 200) return bytes;
-    throw new Error(`${status} ${errorIn(parseJson(Buffer.from(bytes).toString('utf8'))) ?? ''}`.trim());
+    throw new Error(refusalOf(status, bytes));
   };
 
 function chunksText({ chunks, bytes }: Manifest, { fetched, alreadyHere }: Bytes): string {

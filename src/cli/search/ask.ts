@@ -1,7 +1,7 @@
 /** The search index of one network: what the first validator that answers says. */
 import { z } from 'zod';
 import { shortCid } from '../../api/index.ts';
-import { askFor, type Pod } from '../pod/get.ts';
+import { askFor, type Pod } from '../pod/exchange.ts';
 
 /** Text of a validator: nothing in it moves a terminal's cursor. */
 const text = (max: number) =>

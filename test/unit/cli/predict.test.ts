@@ -112,6 +112,7 @@ describe('one validator, asked through the API server', () => {
       'validator',
     ],
     ['an answer of another shape lets the next be asked', 200, '{"result": 1}', '200 {"result": 1}', 'validator'],
+    ['an answer that is no JSON moves no cursor', 502, 'bad\u001b[2Jgateway', '502 bad [2Jgateway', 'validator'],
   ])('%s', async (_what, status, body, refusal, blames) => {
     expect(await ask(() => [status, body])).toEqual({ refusal, blames });
   });

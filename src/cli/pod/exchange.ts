@@ -5,7 +5,8 @@ import { reasonOf } from '../errors.ts';
 
 const port = 8080;
 const deadline = 15_000;
-const mib = 1024 * 1024;
+/** A longer answer in JSON is an error. */
+export const maxJsonBytes = 16 * 1024 * 1024;
 
 /** Who is asked, over which connection. */
 export interface Pod {
@@ -19,6 +20,8 @@ export interface Wish {
   /** Path and query at the validator. */
   readonly path: string;
   readonly accept: string;
+  /** JSON that is posted; a GET where it is left out. */
+  readonly body?: string;
   /** A longer answer is an error. */
   readonly maxBytes: number;
   /** Milliseconds; 15 s where it is left out. */
@@ -27,18 +30,19 @@ export interface Wish {
 }
 
 /** Path at the API server that reaches a path at a validator. */
-export const proxied = ({ namespace, pod }: Omit<Pod, 'transport'>, path: string): string =>
+const proxied = ({ namespace, pod }: Pod, path: string): string =>
   `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(pod)}:${port}/proxy${path}`;
 
 /** Status and body of the answer. Rejects where there is none, or it is too long or late. */
-export async function getFrom(
+export async function exchange(
   pod: Pod,
-  { path, accept, maxBytes, signal, ...wish }: Wish,
-): Promise<{ readonly status: number; readonly bytes: Uint8Array }> {
+  { path, accept, body: sent, maxBytes, signal, ...wish }: Wish,
+): Promise<{ readonly status: number; readonly bytes: Buffer }> {
   const { status, body } = await pod.transport.request({
-    method: 'GET',
     path: proxied(pod, path),
-    headers: { accept },
+    ...(sent === undefined
+      ? { method: 'GET', headers: { accept } }
+      : { method: 'POST', headers: { 'content-type': 'application/json', accept }, body: sent }),
     signal: AbortSignal.any([signal, AbortSignal.timeout(wish.deadline ?? deadline)]),
     streaming: false,
   });
@@ -46,7 +50,7 @@ export async function getFrom(
 }
 
 /** A body of at most so many bytes. */
-export async function readBytes(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Buffer> {
+async function readBytes(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Buffer> {
   const parts: Uint8Array[] = [];
   let size = 0;
   for await (const bytes of body) {
@@ -68,10 +72,9 @@ export async function askFor<S extends z.ZodType>(
   signal: AbortSignal,
 ): Promise<Said<z.output<S>>> {
   try {
-    const { status, bytes } = await getFrom(pod, { path, accept: 'application/json', maxBytes: 16 * mib, signal });
-    const value = parseJson(Buffer.from(bytes).toString('utf8'));
-    if (status !== 200) return { refusal: `${status} ${errorIn(value) ?? ''}`.trim() };
-    const parsed = shape.safeParse(value);
+    const { status, bytes } = await exchange(pod, { path, accept: 'application/json', maxBytes: maxJsonBytes, signal });
+    if (status !== 200) return { refusal: refusalOf(status, bytes) };
+    const parsed = shape.safeParse(parseJson(bytes));
     return parsed.success ? { value: parsed.data } : { refusal: 'an answer of another shape' };
   } catch (error) {
     signal.throwIfAborted();
@@ -79,16 +82,21 @@ export async function askFor<S extends z.ZodType>(
   }
 }
 
-export function parseJson(text: string): unknown {
+/** `404 No block`: what an answer says that gives nothing. */
+export const refusalOf = (status: number, bytes: Buffer): string => `${status} ${errorIn(bytes) ?? ''}`.trim();
+
+/** The JSON in an answer; undefined where it is none. */
+export function parseJson(bytes: Buffer): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(bytes.toString('utf8'));
   } catch {
     return undefined;
   }
 }
 
 /** A validator answers `{"error": "..."}`, as TensorFlow Serving does, the API server a Status with `message`. */
-export function errorIn(value: unknown): string | undefined {
+export function errorIn(bytes: Buffer): string | undefined {
+  const value = parseJson(bytes);
   if (typeof value !== 'object' || value === null) return undefined;
   const { error, message } = value as { readonly error?: unknown; readonly message?: unknown };
   const said = typeof error === 'string' ? error : message;
@@ -96,4 +104,4 @@ export function errorIn(value: unknown): string | undefined {
 }
 
 /** A peer's text without what would move a terminal's cursor. */
-const printable = (text: string): string => text.replace(/\p{Cc}/gu, ' ');
+export const printable = (text: string): string => text.replace(/\p{Cc}/gu, ' ');
