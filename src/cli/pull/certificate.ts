@@ -8,12 +8,7 @@ import {
   parseQuorum,
   verifyCertificate,
 } from '../../trust/index.ts';
-
-const count = z.int().nonnegative();
-const name = z
-  .string()
-  .max(253)
-  .regex(/^\P{Cc}*$/u);
+import { count, shownText } from '../pod/shapes.ts';
 
 /** A certificate in JSON, its signatures in hex. */
 const certificateShape = z
@@ -57,7 +52,7 @@ export const answerShape = z.object({
   holders: z
     .array(
       z.object({
-        name,
+        name: shownText(253),
         chunks: count,
         ranges: z
           .array(z.tuple([count, count]))

@@ -2,38 +2,31 @@
 import { z } from 'zod';
 import { shortCid } from '../../api/index.ts';
 import { askFor, type Pod } from '../pod/exchange.ts';
-
-/** Text of a validator: nothing in it moves a terminal's cursor. */
-const text = (max: number) =>
-  z
-    .string()
-    .max(max)
-    .regex(/^\P{Cc}*$/u);
-const count = z.int().nonnegative();
+import { count, shownText } from '../pod/shapes.ts';
 
 /** `GET /v1/models` of a validator. */
-export const indexShape = z.object({
+const indexShape = z.object({
   models: z
     .array(
       z.object({
-        name: text(253),
-        uid: text(64),
-        task: text(2200),
-        architecture: text(64),
-        labels: z.record(text(317), text(63)),
+        name: shownText(253),
+        uid: shownText(64),
+        task: shownText(2200),
+        architecture: shownText(64),
+        labels: z.record(shownText(317), shownText(63)),
         age: count,
         accuracy: z.number().min(0).max(1).optional(),
         certified: z
           .object({
-            cid: text(128),
+            cid: shownText(128),
             age: count,
             voters: count,
-            at: text(64).optional(),
+            at: shownText(64).optional(),
             bytes: count.optional(),
             chunks: count.optional(),
           })
           .optional(),
-        holders: z.object({ validators: count, everyChunk: count, names: z.array(text(253)).max(2000) }),
+        holders: z.object({ validators: count, everyChunk: count, names: z.array(shownText(253)).max(2000) }),
       }),
     )
     .max(256),
