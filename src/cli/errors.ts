@@ -41,6 +41,9 @@ export function reasonOf(error: unknown): string {
   return said.join(': ').replace(/\s*\n\s*/g, ' ');
 }
 
+/** `flock-0: the volume is full`, for a sentence that goes on after it. */
+export const saidBy = (who: string, why: string): string => `${who}: ${why.replace(/\.$/, '')}`;
+
 /** What a failed command prints on stderr: the reason, the fix on a line of its own, the stack only where asked for. */
 export function explain(error: unknown, debug: boolean): string {
   const fix = error instanceof CommandError ? error.fix : undefined;

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { withConnection } from '../cluster/connection.ts';
-import { failed, misused, reasonOf } from '../errors.ts';
+import { failed, misused, reasonOf, saidBy } from '../errors.ts';
 import type { ClusterFlags, OutputFlags } from '../flags.ts';
 import { listFleets } from '../fleet/read.ts';
 import type { Io } from '../io.ts';
@@ -40,7 +40,7 @@ export async function predict(flags: PredictFlags, io: Io): Promise<void> {
           `Correct ${flags.file === '-' ? 'the rows' : flags.file}.`,
         );
       }
-      refusals.push(`${pod}: ${result.refusal.replace(/\.$/, '')}`);
+      refusals.push(saidBy(pod, result.refusal));
     }
     throw failed(
       `No validator answered for model ${flags.model}. ${refusals.join('; ')}.`,

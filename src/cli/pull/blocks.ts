@@ -1,7 +1,7 @@
 /** Blocks by their CID from several validators at once: each is checked, and asked for elsewhere where it is not to be had. */
 import type { CID } from 'multiformats/cid';
 import { matches } from '../../chunks/index.ts';
-import { reasonOf } from '../errors.ts';
+import { reasonOf, saidBy } from '../errors.ts';
 
 /** Blocks asked for at a time: so many for each validator that there is, and no more in all. */
 const perSource = 4;
@@ -87,7 +87,7 @@ async function fetchOne(block: WantedBlock, standings: readonly Standing[], opti
       reasons.set(source.name, taken);
     }
   }
-  const said = [...reasons].slice(0, 4).map(([source, reason]) => `${source}: ${reason.replace(/\.$/, '')}`);
+  const said = [...reasons].slice(0, 4).map(([source, reason]) => saidBy(source, reason));
   throw new BlockMissing(
     `Block ${block.cid} is not to be had. ${said.length === 0 ? 'No validator is known to ask' : said.join('; ')}.`,
   );

@@ -1,7 +1,7 @@
 /** The newest version that the charter's validators certified, as its validators show it. */
 import type { Charter, CharterModel } from '../../overlay/index.ts';
 import type { Certificate } from '../../trust/index.ts';
-import { failed } from '../errors.ts';
+import { failed, saidBy } from '../errors.ts';
 import { askFor, type Pod } from '../pod/exchange.ts';
 import type { Source } from './blocks.ts';
 import { answerShape, check, type Input, inputOf, type Signer } from './certificate.ts';
@@ -46,7 +46,7 @@ export async function findCertified(from: CertifiedFrom): Promise<Certified> {
   const proven = answers.flatMap(({ pod, said }) => {
     const checked = 'refusal' in said ? said : check(said.value.certificate, from);
     if ('refusal' in checked) {
-      refusals.push(`${pod}: ${checked.refusal.replace(/\.$/, '')}`);
+      refusals.push(saidBy(pod, checked.refusal));
       return [];
     }
     return [checked];

@@ -1,6 +1,7 @@
 /** The search index of one network: what the first validator that answers says. */
 import { z } from 'zod';
 import { shortCid } from '../../api/index.ts';
+import { saidBy } from '../errors.ts';
 import { askFor, type Pod } from '../pod/exchange.ts';
 import { count, shownText } from '../pod/shapes.ts';
 
@@ -79,7 +80,7 @@ export async function searchNetwork(
     const path = `/v1/models?q=${encodeURIComponent(words.join(' '))}`;
     const said = await askFor({ transport, namespace, pod }, path, indexShape, signal);
     if ('refusal' in said) {
-      refusals.push(`${pod}: ${said.refusal.replace(/\.$/, '')}`);
+      refusals.push(saidBy(pod, said.refusal));
       continue;
     }
     const models = said.value.models.map(({ name, task, architecture, labels, age, accuracy, certified, holders }) => ({
