@@ -28,7 +28,7 @@ export async function search(flags: SearchFlags, io: Io): Promise<void> {
     const networks = [...new Set(listed.nodes.map(({ spec }) => spec.network))].sort();
     const answers = await Promise.all(
       networks.map(async (network) => {
-        const pods = runningIn(network, listed).flatMap(({ status }) => status?.podName ?? []);
+        const pods = runningIn(network, listed).map(({ pod }) => pod);
         return { network, ...(await searchNetwork({ transport, namespace, network, pods }, words, io.signal)) };
       }),
     );

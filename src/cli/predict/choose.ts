@@ -1,5 +1,5 @@
 /** Which validators to ask: of the model's network, ready ones first. Pure. */
-import { isTrue, type Model, NODE_CONDITIONS, type ValidatorNode } from '../../api/index.ts';
+import { isTrue, type Model, NODE_CONDITIONS } from '../../api/index.ts';
 import { failed, misused } from '../errors.ts';
 import type { Listed } from '../fleet/listed.ts';
 
@@ -16,22 +16,35 @@ export function chooseModel(listed: Pick<Listed, 'models'>, modelName: string, n
   );
 }
 
-/** Validators of a network whose pods run, ready ones first. */
-export function runningIn(network: string, { nodes }: Pick<Listed, 'nodes'>): readonly ValidatorNode[] {
-  const running = nodes.filter((node) => node.spec.network === network && node.status?.podName !== undefined);
-  const ready = running.filter((node) => isTrue(node, NODE_CONDITIONS.Ready));
-  return [...ready, ...running.filter((node) => !ready.includes(node))];
+/** A validator whose pod runs. */
+export interface Running {
+  /** Name of the ValidatorNode. */
+  readonly node: string;
+  readonly pod: string;
 }
 
-/** Names of pods to ask in this order. */
-export function chooseValidators(listed: Listed, modelName: string, namespace: string): readonly string[] {
-  const model = chooseModel(listed, modelName, namespace);
-  const pods = runningIn(model.spec.network, listed).flatMap((node) => node.status?.podName ?? []);
-  if (pods.length === 0) {
-    throw failed(
-      `No validator of network ${model.spec.network} in namespace ${namespace} runs, so model ${modelName} cannot be asked.`,
-      `See why: murmur status -n ${namespace}`,
-    );
+/** Validators of a network whose pods run, ready ones first. */
+export function runningIn(network: string, { nodes }: Pick<Listed, 'nodes'>): readonly Running[] {
+  const ready: Running[] = [];
+  const others: Running[] = [];
+  for (const node of nodes) {
+    const pod = node.status?.podName;
+    if (node.spec.network !== network || pod === undefined) continue;
+    (isTrue(node, NODE_CONDITIONS.Ready) ? ready : others).push({ node: node.metadata.name, pod });
   }
-  return pods;
+  return [...ready, ...others];
 }
+
+/** Validators that know a model, in the order in which to ask them. @throws CommandError where none runs */
+export function runningFor({ metadata, spec }: Model, listed: Listed, namespace: string): readonly Running[] {
+  const running = runningIn(spec.network, listed);
+  if (running.length > 0) return running;
+  throw failed(
+    `No validator of network ${spec.network} in namespace ${namespace} runs, so model ${metadata.name} cannot be asked.`,
+    `See why: murmur status -n ${namespace}`,
+  );
+}
+
+/** Names of pods to ask in this order. @throws CommandError */
+export const chooseValidators = (listed: Listed, modelName: string, namespace: string): readonly string[] =>
+  runningFor(chooseModel(listed, modelName, namespace), listed, namespace).map(({ pod }) => pod);

@@ -9,7 +9,7 @@ import { CommandError, failed, misused, reasonOf } from '../errors.ts';
 import { listFleets } from '../fleet/read.ts';
 import type { Io } from '../io.ts';
 import { exchange, refusalOf } from '../pod/exchange.ts';
-import { chooseModel, chooseValidators, runningIn } from '../predict/choose.ts';
+import { chooseModel, runningFor } from '../predict/choose.ts';
 import { bar } from '../render/bar.ts';
 import { duration } from '../render/duration.ts';
 import { bytes as bytesText, count, plural } from '../render/numbers.ts';
@@ -190,21 +190,19 @@ export function pullSteps(
 async function choose(setting: PullSetting, connection: Connection, signal: AbortSignal): Promise<Chosen> {
   const { client, namespace } = connection;
   const listed = await listFleets(client, namespace, signal);
-  const { metadata, spec } = chooseModel(listed, setting.model, namespace);
-  const [pod = ''] = chooseValidators(listed, setting.model, namespace);
-  const { network } = spec;
+  const chosen = chooseModel(listed, setting.model, namespace);
+  const running = runningFor(chosen, listed, namespace);
+  const pod = running[0]?.pod ?? '';
+  const { network } = chosen.spec;
   const trusted = await readTrusted({ client, namespace, network, pod, authority: setting.authority, signal });
-  const model = trusted.charter.models.find(({ uid }) => uid === metadata.uid);
+  const model = trusted.charter.models.find(({ uid }) => uid === chosen.metadata.uid);
   if (model === undefined) {
     throw failed(
       `The charter of network ${network} (number ${trusted.charter.seq}) does not name model ${setting.model}.`,
       'The operator adds a new model within seconds: try again, or see its log.',
     );
   }
-  const pods = runningIn(network, listed).flatMap(({ metadata: { name }, status }) =>
-    status?.podName === undefined ? [] : [[name, status.podName] as const],
-  );
-  return { ...trusted, model, pods: new Map(pods) };
+  return { ...trusted, model, pods: new Map(running.map((one) => [one.node, one.pod])) };
 }
 
 /** The manifest that the certificate names. */
