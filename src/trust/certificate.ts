@@ -92,6 +92,19 @@ export function votesOf(certificate: Certificate): readonly SignedVote[] {
   }));
 }
 
+/** A certificate as JSON has it: signatures in hex. */
+export type ShownCertificate = Omit<Certificate, 'signatures'> & {
+  readonly signatures: readonly { readonly voter: string; readonly signature: string }[];
+};
+
+export function showCertificate(certificate: Certificate): ShownCertificate {
+  const signatures = certificate.signatures.map(({ voter, signature }) => ({
+    voter,
+    signature: Buffer.from(signature).toString('hex'),
+  }));
+  return { ...certificate, signatures };
+}
+
 export function encodeCertificate(certificate: Certificate): Uint8Array {
   return encode(certificate);
 }

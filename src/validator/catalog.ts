@@ -1,7 +1,7 @@
 import type { BufferMap, Holdings } from '../chunks/index.ts';
 import type { ModelInput } from '../learning/index.ts';
 import type { CertifiedReport, Charter, CharterModel, Member } from '../overlay/index.ts';
-import type { Certificate } from '../trust/index.ts';
+import { type Certificate, type ShownCertificate, showCertificate } from '../trust/index.ts';
 import type { ModelTask } from './model-task.ts';
 import type { Neighbours } from './neighbours.ts';
 
@@ -54,10 +54,7 @@ export interface Holder {
 /** All that it takes to check a certified version and to find its blocks. */
 export interface CertificateAnswer {
   readonly model: { readonly name: string; readonly uid: string };
-  /** As trust/certificate.ts has it, signatures in hex. */
-  readonly certificate: Omit<Certificate, 'signatures'> & {
-    readonly signatures: readonly { readonly voter: string; readonly signature: string }[];
-  };
+  readonly certificate: ShownCertificate;
   readonly rules: { readonly quorum: string; readonly minimumVoters: number };
   /** Number of the charter in force here, and its validators: whose signature counts, and how much. */
   readonly charterSeq: number;
@@ -125,13 +122,7 @@ export class Catalog {
     const input = task(model.uid)?.learner?.input;
     return {
       model: { name, uid: model.uid },
-      certificate: {
-        ...certificate,
-        signatures: certificate.signatures.map(({ voter, signature }) => ({
-          voter,
-          signature: Buffer.from(signature).toString('hex'),
-        })),
-      },
+      certificate: showCertificate(certificate),
       rules: { quorum, minimumVoters },
       charterSeq: charter()?.seq ?? 0,
       members: validators().map(({ name: node, peerId, stakeKey, weight }) => ({

@@ -2,7 +2,7 @@
 import type { Manifest } from '../../chunks/index.ts';
 import { layersModelOf } from '../../learning/index.ts';
 import type { CharterModel } from '../../overlay/index.ts';
-import type { Certificate } from '../../trust/index.ts';
+import { type Certificate, showCertificate } from '../../trust/index.ts';
 import type { Input, Signer } from './certificate.ts';
 import type { PulledFile } from './folder.ts';
 import type { Authority } from './trusted.ts';
@@ -71,13 +71,7 @@ function noteOf(pulled: PulledVersion): object {
       chunkBytes: manifest.chunkBytes,
       chunks: manifest.chunks.map(String),
     },
-    certificate: {
-      ...certificate,
-      signatures: certificate.signatures.map(({ voter, signature }) => ({
-        voter,
-        signature: Buffer.from(signature).toString('hex'),
-      })),
-    },
+    certificate: showCertificate(certificate),
     checkedAgainst: {
       authority: authority.peerId,
       authorityFrom: authority.from,
