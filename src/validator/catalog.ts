@@ -1,4 +1,4 @@
-import type { BufferMap, Holdings } from '../chunks/index.ts';
+import type { BufferMap, Holding, Holdings } from '../chunks/index.ts';
 import type { ModelInput } from '../learning/index.ts';
 import type { CertifiedReport, Charter, CharterModel, Member } from '../overlay/index.ts';
 import { type Certificate, type ShownCertificate, showCertificate } from '../trust/index.ts';
@@ -171,18 +171,20 @@ export class Catalog {
   #certified(uid: string, reported: readonly CertifiedReport[]): IndexedModel['certified'] {
     const { latest, certifiedAt } = this.#parts;
     const own = latest(uid);
-    const newest = own ? undefined : reported.reduce((a, b) => (b.age > a.age ? b : a), reported[0] ?? nothing);
-    const cid = own?.version ?? newest?.cid;
-    if (cid === undefined || cid === '') return undefined;
-    const manifest = this.#manifest(cid);
+    const known =
+      own === undefined
+        ? reported.toSorted((a, b) => b.age - a.age)[0]
+        : { cid: own.version, age: own.age, voters: own.signatures.length, at: certifiedAt(own.version) };
+    if (known === undefined) return undefined;
+    const { cid, age, voters, at } = known;
+    const manifest = this.#holding(cid)?.manifest;
     const told = reported.find((one) => one.cid === cid);
-    const at = own === undefined ? (newest?.at ?? 0) : certifiedAt(cid);
     const bytes = manifest?.bytes ?? told?.bytes;
     const chunks = manifest?.chunks.length ?? told?.chunks;
     return {
       cid,
-      age: own?.age ?? newest?.age ?? 0,
-      voters: own?.signatures.length ?? newest?.voters ?? 0,
+      age,
+      voters,
       ...(at > 0 && at <= LAST_DATE ? { at: new Date(at).toISOString() } : {}),
       ...(bytes === undefined ? {} : { bytes }),
       ...(chunks === undefined ? {} : { chunks }),
@@ -191,8 +193,8 @@ export class Catalog {
 
   /** Validators that hold at least one chunk of a version, by what they last said. */
   #holders(version: string): readonly { readonly member: Member; readonly map: BufferMap }[] {
-    const { self, validators, holdings, neighbours } = this.#parts;
-    const own = holdings.list().find(({ cid }) => cid.toString() === version)?.map;
+    const { self, validators, neighbours } = this.#parts;
+    const own = this.#holding(version)?.map;
     const chunks =
       own?.length ??
       validators()
@@ -205,12 +207,11 @@ export class Catalog {
     });
   }
 
-  #manifest(version: string) {
-    return this.#parts.holdings.list().find(({ cid }) => cid.toString() === version)?.manifest;
+  #holding(version: string): Holding | undefined {
+    return this.#parts.holdings.list().find(({ cid }) => cid.toString() === version);
   }
 }
 
-const nothing: CertifiedReport = { cid: '', age: 0, bytes: 0, chunks: 0, voters: 0, at: 0 };
 /** The last moment that a Date can be. */
 const LAST_DATE = 8.64e15;
 
