@@ -191,7 +191,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
   });
   overlay.subscribe('reports', (report, from) => neighbours.hear(from, report));
   const catalog = new Catalog({
-    self: { peerId: overlay.peerId, name },
+    self: overlay.peerId,
     charter: () => overlay.charter,
     validators,
     task: (uid) => tasks.get(uid),

@@ -70,7 +70,8 @@ export interface CertificateAnswer {
 }
 
 export interface CatalogParts {
-  readonly self: { readonly peerId: string; readonly name: string };
+  /** Own peer id. */
+  readonly self: string;
   readonly charter: () => Charter | undefined;
   /** Of the charter in force, this one included. */
   readonly validators: () => readonly Member[];
@@ -202,7 +203,7 @@ export class Catalog {
         .find(({ cid }) => cid === version)?.chunks;
     if (chunks === undefined) return [];
     return validators().flatMap((member) => {
-      const map = member.peerId === self.peerId ? own : neighbours.map(member.peerId, version, chunks);
+      const map = member.peerId === self ? own : neighbours.map(member.peerId, version, chunks);
       return map === undefined || map.count === 0 ? [] : [{ member, map }];
     });
   }

@@ -40,7 +40,7 @@ function catalog(
   const charter: Charter = { ...charterOf([], members), models: change.models ?? [digits(), spam] };
   const input = { columns: 64, scaling: { factor: 0.0625 } };
   return new Catalog({
-    self: { peerId: self, name: 'flock-0' },
+    self,
     charter: () => charter,
     validators: () => members,
     task: (uid) =>
