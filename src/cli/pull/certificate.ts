@@ -101,31 +101,31 @@ export function check(shown: Certificate, { charter, model, version, now }: Expe
   const { versions } = model.spec;
   const outcome = verifyCertificate(certificate, members, versions);
   const voters = new Set(certificate.signatures.map(({ voter }) => voter));
-  if (outcome.ok) {
-    const signers = members.map(({ name: node, peerId, stakeKey, weight }) => ({
-      name: node,
-      peerId,
-      stakeKey,
-      weight,
-      signed: voters.has(stakeKey),
-    }));
-    return { certificate, signers };
-  }
+  const signers = members.map(({ name: node, peerId, stakeKey, weight }) => ({
+    name: node,
+    peerId,
+    stakeKey,
+    weight,
+    signed: voters.has(stakeKey),
+  }));
+  if (outcome.ok) return { certificate, signers };
   if (outcome.why !== 'below-quorum') return { refusal: `its signatures are no good (${outcome.why})` };
-  const signedBy = members.filter(({ stakeKey }) => voters.has(stakeKey));
-  const weight = (some: typeof members) => some.reduce((sum, one) => sum + one.weight, 0);
   return {
     refusal:
-      `validators with ${weight(signedBy)} of ${weight(members)} votes signed it, ` +
+      `validators with ${votesText(signers)} signed it, ` +
       `${versions.quorum} and at least ${versions.minimumVoters} of them are needed`,
   };
 }
 
 /** Votes that signed, of all that count, and what is needed: `4 of 4 votes, 2/3 needed`. */
 export function signedText(signers: readonly Signer[], quorum: string): string {
-  const weight = (some: readonly Signer[]) => some.reduce((sum, one) => sum + one.weight, 0);
   const { numerator, denominator } = parseQuorum(quorum);
-  return `${weight(signers.filter(({ signed }) => signed))} of ${weight(signers)} votes, ${numerator}/${denominator} needed`;
+  return `${votesText(signers)}, ${numerator}/${denominator} needed`;
+}
+
+function votesText(signers: readonly Signer[]): string {
+  const votes = (some: readonly Signer[]): number => some.reduce((sum, { weight }) => sum + weight, 0);
+  return `${votes(signers.filter(({ signed }) => signed))} of ${votes(signers)} votes`;
 }
 
 /** How rows are scaled, and whose word that is. */
