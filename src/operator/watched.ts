@@ -6,7 +6,7 @@ import {
   type Node,
   type ObjectKey,
   type PersistentVolumeClaim,
-  type Pod,
+  Pod,
   type PodDisruptionBudget,
   type Secret,
   type Service,
@@ -112,6 +112,10 @@ export const look = {
     stores.of(ModelShard).byIndex('model', objectIndex(namespace, model)),
   heldBy: (stores: Stores, namespace: string, node: string) =>
     stores.of(ModelShard).byIndex('holder', objectIndex(namespace, node)),
+  /** The machine that a validator's pod is on. */
+  machineOf: (stores: Stores, namespace: string, node: string): string | undefined =>
+    stores.of(Pod).get({ namespace, name: node })?.spec?.nodeName,
+  podsOn: (stores: Stores, { metadata }: Node) => stores.of(Pod).byIndex('machine', metadata.name),
   /** Gone counts as terminating: a namespace that is not there holds nothing that could be kept. */
   isTerminating: (stores: Stores, namespace: string): boolean => {
     const found = stores.of(Namespace).get({ namespace: '', name: namespace });
@@ -122,8 +126,15 @@ export const look = {
 export const keysOf = (objects: readonly KubeObject[]): readonly ObjectKey[] =>
   objects.map(({ metadata }) => ({ namespace: metadata.namespace ?? '', name: metadata.name }));
 
+/** The object beside it that an object's label names. */
+const labelled =
+  (label: string) =>
+  ({ metadata }: KubeObject): readonly ObjectKey[] => {
+    const name = metadata.labels?.[label];
+    return name === undefined ? [] : [{ namespace: metadata.namespace ?? '', name }];
+  };
+
 /** The ValidatorNode named in an object's labels. */
-export function labelledNode(object: KubeObject): readonly ObjectKey[] {
-  const name = object.metadata.labels?.[LABELS.node];
-  return name === undefined ? [] : [{ namespace: object.metadata.namespace ?? '', name }];
-}
+export const labelledNode = labelled(LABELS.node);
+/** The ValidatorFleet named in an object's labels. */
+export const labelledFleet = labelled(LABELS.fleet);

@@ -1,13 +1,11 @@
-import { LABELS, type ValidatorFleetStatus } from '../../api/index.ts';
+import type { ValidatorFleetStatus } from '../../api/index.ts';
 import {
   Controller,
   controllerOf,
-  type KubeObject,
   keyOf,
   keyText,
   Namespace,
   Node,
-  type ObjectKey,
   Pod,
   PodDisruptionBudget,
   type ReconcileContext,
@@ -22,7 +20,7 @@ import { perform } from '../perform.ts';
 import { proveSeen } from '../seen.ts';
 import { candidatesOf } from '../shard/candidates.ts';
 import { StatusWriter, transitions } from '../status-writer.ts';
-import { keysOf, look, told, watched } from '../watched.ts';
+import { keysOf, labelledFleet, look, told, watched } from '../watched.ts';
 import { type FleetWorld, planFleet } from './plan.ts';
 import { fleetStatus } from './status.ts';
 
@@ -45,17 +43,17 @@ export function fleetController(parts: Parts): Controller<ValidatorFleet> {
   return new Controller(ValidatorFleet, watched.fleets)
     .owns(ValidatorNode, { ...watched.nodes, on: told.node })
     .owns(PodDisruptionBudget, { ...watched.budgets, on: 'spec' })
-    .watches(Pod, fleetOf, watched.pods)
+    .watches(Pod, labelledFleet, watched.pods)
     .watches(
       ModelShard,
       ({ metadata, status }, stores) =>
         (status?.holders ?? []).flatMap(({ node }) => {
           const found = stores.of(ValidatorNode).get({ namespace: metadata.namespace ?? '', name: node });
-          return found === undefined ? [] : fleetOf(found);
+          return found === undefined ? [] : labelledFleet(found);
         }),
       { ...watched.shards, on: told.copies },
     )
-    .watches(Node, (machine, stores) => stores.of(Pod).byIndex('machine', machine.metadata.name).flatMap(fleetOf), {
+    .watches(Node, (machine, stores) => look.podsOn(stores, machine).flatMap(labelledFleet), {
       ...watched.machines,
       on: told.cordon,
     })
@@ -72,11 +70,6 @@ export function fleetController(parts: Parts): Controller<ValidatorFleet> {
     )
     .reads(Namespace)
     .run(paced(PACE_MS, parts.now, (context) => reconcileFleet(context, parts, writer)));
-}
-
-function fleetOf({ metadata }: KubeObject): readonly ObjectKey[] {
-  const fleet = metadata.labels?.[LABELS.fleet];
-  return fleet === undefined ? [] : [{ namespace: metadata.namespace ?? '', name: fleet }];
 }
 
 async function reconcileFleet(
@@ -161,7 +154,7 @@ function observeFleet({ stores, key }: ReconcileContext, parts: Parts): FleetWor
 }
 
 function isOnCordoned(stores: Stores, namespace: string, node: string): boolean {
-  const machine = stores.of(Pod).get({ namespace, name: node })?.spec?.nodeName;
+  const machine = look.machineOf(stores, namespace, node);
   if (machine === undefined) return false;
   return stores.of(Node).get({ namespace: '', name: machine })?.spec?.unschedulable === true;
 }

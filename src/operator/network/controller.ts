@@ -1,10 +1,9 @@
-import { FIELD_MANAGER, LABELS } from '../../api/index.ts';
+import { FIELD_MANAGER } from '../../api/index.ts';
 import {
   AlreadyExists,
   ConfigMap,
   Conflict,
   Controller,
-  type KubeObject,
   Namespace,
   type ObjectKey,
   Pod,
@@ -16,7 +15,7 @@ import type { Authority } from '../authority/keeper.ts';
 import { Model, ModelShard, ValidatorNode } from '../kinds.ts';
 import { type Parts, paced } from '../parts.ts';
 import { look, told, watched } from '../watched.ts';
-import { networkKey, networkOfKey } from './key.ts';
+import { labelledNetwork, networkKey, networkOfKey } from './key.ts';
 import { DIAL_MS } from './overlays.ts';
 import { dialable, type NetworkWorld, planCharter } from './plan.ts';
 import { buildRecord, type CharterRecord, readRecord } from './record.ts';
@@ -37,7 +36,7 @@ export function networkController(parts: Parts): Controller<ConfigMap> {
       },
       watched.shards,
     )
-    .watches(Pod, networkOfPod, { ...watched.pods, on: told.address })
+    .watches(Pod, labelledNetwork, { ...watched.pods, on: told.address })
     .reads(Namespace)
     .on(parts.view.networks)
     .run(paced(PACE_MS, parts.now, (context) => reconcileNetwork(context, parts)));
@@ -46,11 +45,6 @@ export function networkController(parts: Parts): Controller<ConfigMap> {
 const networkOfSpec = ({ metadata, spec }: ValidatorNode | Model): readonly ObjectKey[] => [
   networkKey(metadata.namespace, spec.network),
 ];
-
-function networkOfPod({ metadata }: KubeObject): readonly ObjectKey[] {
-  const network = metadata.labels?.[LABELS.network];
-  return network === undefined ? [] : [networkKey(metadata.namespace, network)];
-}
 
 async function reconcileNetwork(context: ReconcileContext, parts: Parts): Promise<ReconcileResult> {
   const { stores, key, client } = context;

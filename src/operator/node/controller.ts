@@ -70,11 +70,7 @@ export function nodeController(parts: Parts): Controller<ValidatorNode> {
         ? []
         : keysOf(stores.of(ValidatorNode).list(namespace.metadata.name)),
     )
-    .watches(
-      Node,
-      (machine, stores) => keysOf(stores.of(Pod).byIndex('machine', machine.metadata.name)),
-      watched.machines,
-    )
+    .watches(Node, (machine, stores) => keysOf(look.podsOn(stores, machine)), watched.machines)
     .on(parts.view.nodes)
     .run((context) => reconcileNode(context, parts, writer));
 }

@@ -1,10 +1,9 @@
-import { LABELS, type ModelShardStatus } from '../../api/index.ts';
+import type { ModelShardStatus } from '../../api/index.ts';
 import {
   ConfigMap,
   Controller,
   type EventNote,
   type Existing,
-  type KubeObject,
   Node,
   type ObjectKey,
   Pod,
@@ -13,7 +12,7 @@ import {
   type Stores,
 } from '../../kube/index.ts';
 import { Model, ModelShard, ValidatorNode } from '../kinds.ts';
-import { networkKey, networkOfKey } from '../network/key.ts';
+import { labelledNetwork, networkKey, networkOfKey } from '../network/key.ts';
 import { isLost } from '../node/pod-state.ts';
 import { type Parts, paced } from '../parts.ts';
 import { StatusWriter, transitions } from '../status-writer.ts';
@@ -62,12 +61,11 @@ export function shardController(parts: Parts): Controller<ConfigMap> {
       ...watched.nodes,
       on: told.node,
     })
-    .watches(Pod, networkOfPod, { ...watched.pods, on: told.machine })
-    .watches(
-      Node,
-      (machine, stores) => stores.of(Pod).byIndex('machine', machine.metadata.name).flatMap(networkOfPod),
-      { ...watched.machines, on: told.standing },
-    )
+    .watches(Pod, labelledNetwork, { ...watched.pods, on: told.machine })
+    .watches(Node, (machine, stores) => look.podsOn(stores, machine).flatMap(labelledNetwork), {
+      ...watched.machines,
+      on: told.standing,
+    })
     .on(parts.view.shards)
     .run(
       paced(PACE_MS, parts.now, (context) => {
@@ -87,11 +85,6 @@ const NO_NETWORK = '';
 function keyOfShard({ metadata, spec }: ModelShard, stores: Stores): ObjectKey {
   const model = stores.of(Model).get({ namespace: metadata.namespace ?? '', name: spec.modelRef.name });
   return networkKey(metadata.namespace, model?.spec.network ?? NO_NETWORK);
-}
-
-function networkOfPod({ metadata }: KubeObject): readonly ObjectKey[] {
-  const network = metadata.labels?.[LABELS.network];
-  return network === undefined ? [] : [networkKey(metadata.namespace, network)];
 }
 
 /** The last plan is given again for equal questions: most looks find that nothing has changed. */
@@ -162,7 +155,7 @@ function observe(stores: Stores, parts: Parts, key: ObjectKey, plan: typeof plan
       ears: earsFor(parts, overlay, nodes),
       ...{ models, shards, nodes },
       heard: (node) => said.get(node),
-      machineOf: (node) => stores.of(Pod).get({ namespace, name: node })?.spec?.nodeName,
+      machineOf: (node) => look.machineOf(stores, namespace, node),
       machine: (name) => machineOf(stores, name),
     },
     plan,
