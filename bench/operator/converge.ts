@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findCondition, NODE_CONDITIONS } from '../../src/api/index.ts';
+import { CHARTER_FILE, findCondition, NODE_CONDITIONS } from '../../src/api/index.ts';
 import { ConfigMap } from '../../src/kube/index.ts';
 import { StakeKeyReservation, ValidatorNode } from '../../src/operator/kinds.ts';
-import { CHARTER_FILE } from '../../src/operator/network/record.ts';
 import { median, round } from '../figures.ts';
 import type { Row } from './figures.ts';
 import { Stage } from './stage.ts';

@@ -15,10 +15,9 @@ import { privateKeyFromProtobuf, publicKeyToProtobuf } from '@libp2p/crypto/keys
 import type { PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { pino } from 'pino';
-import { LABELS } from '../../src/api/index.ts';
+import { CHARTER_FILE, LABELS } from '../../src/api/index.ts';
 import { Client, ConfigMap, Pod, Secret } from '../../src/kube/index.ts';
 import { Model } from '../../src/operator/kinds.ts';
-import { CHARTER_FILE } from '../../src/operator/network/record.ts';
 import { KEY_FILE } from '../../src/operator/node/children/key-secret.ts';
 import {
   createOverlay,

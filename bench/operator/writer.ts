@@ -8,10 +8,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import { type Dispatcher, Pool } from 'undici';
-import { ANNOTATIONS, API_VERSION, FINALIZER, reservationName } from '../../src/api/index.ts';
+import { ANNOTATIONS, API_VERSION, CHARTER_FILE, FINALIZER, reservationName } from '../../src/api/index.ts';
 import { microTime } from '../../src/kube/index.ts';
 import type { ValidatorNode } from '../../src/operator/kinds.ts';
-import { CHARTER_FILE, charterLabels } from '../../src/operator/network/record.ts';
+import { charterLabels } from '../../src/operator/network/record.ts';
 import { buildKeySecret, KEY_FILE } from '../../src/operator/node/children/key-secret.ts';
 import { buildPod, type PodSetting } from '../../src/operator/node/children/pod.ts';
 import { buildReservation } from '../../src/operator/node/children/reservation.ts';

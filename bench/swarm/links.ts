@@ -16,7 +16,7 @@ const BURST_BYTES = 80 * 1024;
 /** How long a packet may wait in the queue of a link before it is dropped. */
 const QUEUE_MS = 100;
 /** What arrives at a peer comes so many times as fast as what it sends, so that uplinks are what is scarce. */
-export const DOWN_FACTOR = 10;
+const DOWN_FACTOR = 10;
 
 /** Rate of one peer's link. Mbit/s, headers included; undefined: not shaped */
 export type Rate = number | undefined;

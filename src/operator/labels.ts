@@ -2,7 +2,7 @@ import { charterName, LABELS } from '../api/index.ts';
 import type { ValidatorNode } from './kinds.ts';
 
 /** Value of `app.kubernetes.io/managed-by` on everything that the operator makes. */
-export const MANAGED_BY = 'murmuration';
+const MANAGED_BY = 'murmuration';
 
 /** Label that selects what the operator made; its caches hold nothing else of the kinds that others use too. */
 export const managed = { 'app.kubernetes.io/managed-by': MANAGED_BY } as const;

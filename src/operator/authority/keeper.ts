@@ -1,3 +1,4 @@
+import { AUTHORITY_RECORD, RECORD_FIELDS } from '../../api/index.ts';
 import {
   AlreadyExists,
   type Client,
@@ -10,15 +11,7 @@ import {
 } from '../../kube/index.ts';
 import { generateIdentity, parseIdentity } from '../../overlay/index.ts';
 import { managed } from '../labels.ts';
-import {
-  AUTHORITY_FILES,
-  AUTHORITY_RECORD,
-  AUTHORITY_SECRET,
-  type AuthorityNames,
-  type AuthoritySecret,
-  planAuthority,
-  RECORD_FIELDS,
-} from './plan.ts';
+import { AUTHORITY_FILES, AUTHORITY_SECRET, type AuthorityNames, type AuthoritySecret, planAuthority } from './plan.ts';
 
 /** The keys that the operator speaks with. Never logged, never in a status. */
 export interface Authority {

@@ -1,7 +1,4 @@
-import { AUTHORITY_RECORD, RECORD_FIELDS } from '../../api/index.ts';
-
-/** The ConfigMap that remembers which key the Secret held, and the keys of its data. */
-export { AUTHORITY_RECORD, RECORD_FIELDS };
+import { AUTHORITY_RECORD } from '../../api/index.ts';
 
 /** Name of the Secret with the authority key. */
 export const AUTHORITY_SECRET = 'murmuration-authority';

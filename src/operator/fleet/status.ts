@@ -40,7 +40,7 @@ export function fleetStatus(world: FleetWorld, refused: readonly Refusal[] = [])
 }
 
 /** Every condition of a ValidatorFleet, Ready first. */
-export function judgeFleet(
+function judgeFleet(
   world: FleetWorld,
   all: readonly Standing[],
   refused: readonly Refusal[] = [],

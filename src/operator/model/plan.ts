@@ -83,7 +83,7 @@ const deletion = (shard: Existing<ModelShard>): Action => ({
 });
 
 /** One part of a model's versions. */
-export function buildShard(model: Model, index: number): ModelShard {
+function buildShard(model: Model, index: number): ModelShard {
   const { name, namespace } = model.metadata;
   const { count, replicas } = model.spec.shards;
   return {

@@ -11,9 +11,6 @@ import { digestOf } from '../digest.ts';
 import { managed, names } from '../labels.ts';
 import type { CharterContent } from './plan.ts';
 
-/** The pod's `--charter` names the file that it becomes. */
-export { CHARTER_FILE };
-
 /** Annotation with the number of the charter, for people and for the case that the charter itself cannot be read. */
 export const CHARTER_SEQ = 'murmuration.dev/charter-seq';
 /** Annotation with a digest of what the charter says, without number and date. */

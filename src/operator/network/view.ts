@@ -10,7 +10,7 @@ import { networkKey } from './key.ts';
 /** Silence means something only after the operator has listened for so long. ms */
 export const LISTEN_MS = 30_000;
 /** An object is woken this often at most. ms */
-export const WAKE_EVERY_MS = 2_000;
+const WAKE_EVERY_MS = 2_000;
 /** A sender whose clock was set back is believed again while its word is no older than this on ours. ms */
 const REPEATED_MS = 60_000;
 

@@ -90,7 +90,7 @@ async function readKey(context: ReconcileContext, node: ValidatorNode, which: Ke
 }
 
 /** What the Secret holds, without the key itself. */
-export function keyIn(secret: Existing<Secret>, which: KeyKind): KeySecret {
+function keyIn(secret: Existing<Secret>, which: KeyKind): KeySecret {
   const { uid } = secret.metadata;
   const node = secret.metadata.labels?.[LABELS.node];
   const text = secret.data?.[KEY_FILE[which]];

@@ -88,7 +88,7 @@ function planService({ node, service }: NodeWorld): readonly Action[] {
 }
 
 /** Whether keys are recorded and reserved: the gate before a pod that could sign. */
-export function mayRun(world: NodeWorld): boolean {
+function mayRun(world: NodeWorld): boolean {
   const { node, reservation } = world;
   const identity = judgeKey(node, 'identity', world.identity, node.status?.peerId);
   const stake = judgeKey(node, 'stake', world.stake, node.status?.stake?.publicKey);

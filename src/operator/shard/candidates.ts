@@ -10,7 +10,7 @@ export const LOST_MS = 120_000;
 /** A new validator may take so long until it is first heard. ms */
 const NEW_MS = 300_000;
 /** One whose storage reputation is below this has failed challenges: what it says that it holds does not count. */
-export const POOR = 0.25;
+const POOR = 0.25;
 /** It is given shards again from here on. A newcomer has 0.5. */
 const FAIR = 0.4;
 /** Reputation of one that nobody has judged. */

@@ -21,7 +21,7 @@ export interface Candidate {
  * Another validator takes the place of a holder only where its score is higher by this factor. Without it, each wobble of a
  * reputation would move bytes; moved there and back again they are only by a change of its square.
  */
-export const STAY = 1.25;
+const STAY = 1.25;
 
 /**
  * The validators that should hold a shard, best first: weighted rendezvous hashing, spread over zones, then over domains, then

@@ -2,15 +2,7 @@ import { findCondition, type ModelShardStatus, REASONS, readyText } from '../../
 import { shardRange } from '../../chunks/index.ts';
 import type { Model, ModelShard } from '../kinds.ts';
 import { type Judgement, judged, no, progress, unknown, yes } from '../verdicts.ts';
-import {
-  availableReplicas,
-  type Copy,
-  type HoldersInput,
-  isWanted,
-  type Location,
-  nextHolders,
-  progressOf,
-} from './holders.ts';
+import { availableReplicas, type Copy, type HoldersInput, type Location, nextHolders, progressOf } from './holders.ts';
 import type { Placing, Shortage } from './plan.ts';
 import { nextRepair, type Repair } from './repair.ts';
 
@@ -227,7 +219,3 @@ const both = (
   reason: Judgement['reason'],
   message: string,
 ): readonly Judgement[] => [make('Available', reason, message), make('FullyReplicated', reason, message)];
-
-/** Holders that a status counts on, by name. */
-export const wantedHolders = (status: ModelShardStatus | undefined): readonly string[] =>
-  (status?.holders ?? []).filter(isWanted).map(({ node }) => node);

@@ -1,3 +1,4 @@
+import { AUTHORITY_RECORD, CHARTER_FILE, RECORD_FIELDS } from '../../../src/api/index.ts';
 import {
   type AnyKind,
   type Client,
@@ -9,10 +10,8 @@ import {
   Secret,
   Service,
 } from '../../../src/kube/index.ts';
-import { AUTHORITY_RECORD, RECORD_FIELDS } from '../../../src/operator/authority/plan.ts';
 import { canonical } from '../../../src/operator/digest.ts';
 import { Model, ModelShard, StakeKeyReservation, ValidatorFleet, ValidatorNode } from '../../../src/operator/kinds.ts';
-import { CHARTER_FILE } from '../../../src/operator/network/record.ts';
 import { type Charter, decodeSignedCharter, openCharter } from '../../../src/overlay/index.ts';
 
 /** Everything that the operator makes or writes, by kind and name, without what differs from one life to the next. */

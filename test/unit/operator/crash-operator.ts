@@ -1,3 +1,4 @@
+import { CHARTER_FILE } from '../../../src/api/index.ts';
 import type { Existing, KubeObject, Pod } from '../../../src/kube/index.ts';
 import { controllerOf } from '../../../src/kube/index.ts';
 import type { Action } from '../../../src/operator/action.ts';
@@ -9,13 +10,7 @@ import { planModel } from '../../../src/operator/model/plan.ts';
 import { modelStatus } from '../../../src/operator/model/status.ts';
 import type { Heard } from '../../../src/operator/network/heard.ts';
 import { planCharter } from '../../../src/operator/network/plan.ts';
-import {
-  CHARTER_CONTENT,
-  CHARTER_FILE,
-  CHARTER_SEQ,
-  charterLabels,
-  contentDigest,
-} from '../../../src/operator/network/record.ts';
+import { CHARTER_CONTENT, CHARTER_SEQ, charterLabels, contentDigest } from '../../../src/operator/network/record.ts';
 import { planNode } from '../../../src/operator/node/plan.ts';
 import { nodeStatus } from '../../../src/operator/node/status.ts';
 import { planReservation } from '../../../src/operator/reservation/plan.ts';
