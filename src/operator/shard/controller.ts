@@ -132,13 +132,8 @@ async function reconcileShards(
   return waits.length === 0 ? {} : { requeueAfterMs: Math.max(1, Math.min(...waits)) };
 }
 
-interface Judged {
-  readonly shards: readonly { readonly shard: Existing<ModelShard>; readonly status: ModelShardStatus }[];
-  readonly lookAt: Outcome['lookAt'];
-}
-
 /** Reads all that is known of the shards of one network, and judges them. */
-function observe(stores: Stores, parts: Parts, key: ObjectKey, plan: typeof planShards): Judged {
+function observe(stores: Stores, parts: Parts, key: ObjectKey, plan: typeof planShards): Outcome<Existing<ModelShard>> {
   const { namespace } = key;
   const network = networkOfKey(key);
   const overlay = `${namespace}/${network}`;
@@ -149,18 +144,19 @@ function observe(stores: Stores, parts: Parts, key: ObjectKey, plan: typeof plan
     ? orphans(stores, namespace)
     : models.flatMap(({ metadata }) => look.shardsOf(stores, namespace, metadata.name));
   const said = new Map(nodes.map(({ metadata }) => [metadata.name, parts.view.heard(overlay, metadata.name)]));
-  const outcome = judgeShards(
+  return judgeShards(
     {
       now: parts.now(),
       ears: earsFor(parts, overlay, nodes),
-      ...{ models, shards, nodes },
+      models,
+      shards,
+      nodes,
       heard: (node) => said.get(node),
       machineOf: (node) => look.machineOf(stores, namespace, node),
       machine: (name) => machineOf(stores, name),
     },
     plan,
   );
-  return outcome as Judged;
 }
 
 const orphans = (stores: Stores, namespace: string): readonly Existing<ModelShard>[] =>

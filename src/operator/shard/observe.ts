@@ -29,12 +29,12 @@ export interface Machine {
 }
 
 /** All that is known around the shards of one network at one moment. */
-export interface Surroundings {
+export interface Surroundings<S extends ModelShard = ModelShard> {
   /** Unix ms. */
   readonly now: number;
   readonly ears: Ears;
   readonly models: readonly Model[];
-  readonly shards: readonly ModelShard[];
+  readonly shards: readonly S[];
   /** Every validator of the network. */
   readonly nodes: readonly ValidatorNode[];
   /** What was heard of a validator. */
@@ -46,15 +46,15 @@ export interface Surroundings {
 }
 
 /** What follows for the shards of a network. */
-export interface Outcome {
+export interface Outcome<S extends ModelShard = ModelShard> {
   /** Those with the fewest live replicas first. */
-  readonly shards: readonly { readonly shard: ModelShard; readonly status: ModelShardStatus }[];
+  readonly shards: readonly { readonly shard: S; readonly status: ModelShardStatus }[];
   /** Unix ms at which the next holder is lost if it stays silent. */
   readonly lookAt: number | undefined;
 }
 
 /** Places the shards of a network, and judges each. @param plan {@link planShards}, or one that remembers */
-export function judgeShards(around: Surroundings, plan: typeof planShards): Outcome {
+export function judgeShards<S extends ModelShard>(around: Surroundings<S>, plan: typeof planShards): Outcome<S> {
   const { now, ears, nodes, shards, models } = around;
   const standings = new Map(
     nodes.map((node) => [node.metadata.name, standingOf(node, around.heard(node.metadata.name), ears, now)]),
@@ -96,8 +96,8 @@ export function judgeShards(around: Surroundings, plan: typeof planShards): Outc
 
 const NOWHERE: Placing = { wanted: [], shortage: undefined, isPlaced: true };
 
-interface Scene {
-  readonly shard: ModelShard;
+interface Scene<S extends ModelShard = ModelShard> {
+  readonly shard: S;
   readonly model: Model | undefined;
   readonly version: ShardVersion | undefined;
   readonly live: number;
@@ -118,12 +118,12 @@ function byAge(a: Scene, b: Scene): number {
   return at < 0 ? 0 : (left[at] ?? '') < (right[at] ?? '') ? -1 : 1;
 }
 
-function sceneOf(
+function sceneOf<S extends ModelShard>(
   around: Surroundings,
-  shard: ModelShard,
+  shard: S,
   model: Model | undefined,
   standings: ReadonlyMap<string, Standing>,
-): Scene {
+): Scene<S> {
   if (model === undefined) return { shard, model, version: undefined, live: 0, demand: undefined };
   const version = versionOf(around, shard, model);
   const holders = shard.status?.holders ?? [];
