@@ -2,7 +2,7 @@ import { findCondition, isTrue, maxUnavailableOf, REASONS, SHARD_CONDITIONS } fr
 import { controllerOf, difference, PodDisruptionBudget } from '../../kube/index.ts';
 import type { Action } from '../action.ts';
 import type { ModelShard } from '../kinds.ts';
-import { isWanted } from '../shard/holders.ts';
+import { isCertified, isWanted } from '../shard/holders.ts';
 import { buildBudget } from './children/budget.ts';
 import type { FleetMember, FleetWorld } from './plan.ts';
 
@@ -46,8 +46,6 @@ function allowed({ fleet, members, shards, isCordoned, spares }: FleetWorld): nu
   const counted = shards.filter((shard) => isCertified(shard) && endangered.some((node) => holds(shard, node)));
   return Math.min(maxUnavailableOf(fleet.spec), ...counted.map((shard) => spareOf(shard, spares)));
 }
-
-const isCertified = ({ status }: ModelShard): boolean => status?.versionCid !== undefined && (status.chunks ?? 0) > 0;
 
 /** Live copies of a shard that can be done without. Where there is none to lose, or no other place for it, waiting is of no use. */
 function spareOf(shard: ModelShard, spares: FleetWorld['spares']): number {

@@ -1,6 +1,6 @@
 import { ANNOTATIONS, findCondition, REASONS } from '../../api/index.ts';
 import type { ModelShard } from '../kinds.ts';
-import { isWanted } from '../shard/holders.ts';
+import { isCertified, isWanted } from '../shard/holders.ts';
 import { type Judgement, no, yes } from '../verdicts.ts';
 import type { NodeWorld } from './world.ts';
 
@@ -18,37 +18,33 @@ export interface Drain {
  */
 export function drainOf(world: NodeWorld): Drain {
   const { node, holding, namespaceTerminating } = world;
-  const leaving = node.spec.cordon || node.metadata.deletionTimestamp !== undefined;
-  if (!leaving) return { mayGo: false, condition: no('Drained', REASONS.Reconciled, 'In service.') };
+  const { name, uid, annotations, deletionTimestamp } = node.metadata;
+  const isDeleted = deletionTimestamp !== undefined;
+  if (!node.spec.cordon && !isDeleted) {
+    return { mayGo: false, condition: no('Drained', REASONS.Reconciled, 'In service.') };
+  }
   if (namespaceTerminating) return { mayGo: true, condition: yes('Drained', REASONS.Deleting, 'The namespace goes.') };
-  const counted = holding.filter((shard) => shard.status?.versionCid !== undefined && (shard.status.chunks ?? 0) > 0);
-  if (counted.length === 0) {
+  const all = holding.filter(isCertified).map((shard) => handoverOf(shard, name));
+  if (all.length === 0) {
     return { mayGo: true, condition: yes('Drained', REASONS.Drained, 'All that it held is held elsewhere.') };
   }
-  const { name, uid } = node.metadata;
-  const open = counted.map((shard) => ({ shard, ...handoverOf(shard, name) })).filter(({ isDone }) => !isDone);
-  const skipped = node.metadata.annotations?.[ANNOTATIONS.skipDrain] === uid;
-  const homeless = counted.filter((shard) => handoverOf(shard, name).isShort);
-  if (homeless.length > 0 && (open.length === 0 || node.metadata.deletionTimestamp === undefined)) {
-    return { mayGo: open.length === 0 || skipped, condition: no('Drained', ...whyHomeless(homeless)) };
+  const open = all.filter(({ isDone }) => !isDone);
+  const mayGo = open.length === 0 || annotations?.[ANNOTATIONS.skipDrain] === uid;
+  const homeless = all.filter(({ isShort }) => isShort).map(({ shard }) => shard);
+  if (homeless.length > 0 && (open.length === 0 || !isDeleted)) {
+    return { mayGo, condition: no('Drained', ...whyHomeless(homeless)) };
   }
-  const waiting = open.length === 0 ? counted.map((shard) => shard.metadata.name) : open.map(inWords);
-  const how =
-    node.metadata.deletionTimestamp === undefined
-      ? ''
-      : ` To let it go at once, and with it what only it holds: annotate it with ${ANNOTATIONS.skipDrain}=${uid}.`;
-  return {
-    mayGo: open.length === 0 || skipped,
-    condition: no(
-      'Drained',
-      REASONS.Draining,
-      `Waiting for ${waiting.join(', ')} to be copied to other validators.${how}`,
-    ),
-  };
+  const waiting = open.length === 0 ? all.map(({ shard }) => shard.metadata.name) : open.map(inWords);
+  const how = isDeleted
+    ? ` To let it go at once, and with it what only it holds: annotate it with ${ANNOTATIONS.skipDrain}=${uid}.`
+    : '';
+  const message = `Waiting for ${waiting.join(', ')} to be copied to other validators.${how}`;
+  return { mayGo, condition: no('Drained', REASONS.Draining, message) };
 }
 
 /** How far a shard is with being held by others. */
 interface Handover {
+  readonly shard: ModelShard;
   /** Others that hold every chunk, checked, and answer. */
   readonly whole: number;
   /** Others that are to hold it. */
@@ -59,13 +55,15 @@ interface Handover {
   readonly isShort: boolean;
 }
 
-function handoverOf({ spec, status }: ModelShard, name: string): Handover {
+function handoverOf(shard: ModelShard, name: string): Handover {
+  const { spec, status } = shard;
   const holders = status?.holders ?? [];
   const others = holders.filter((holder) => holder.node !== name && isWanted(holder));
   const whole = others.filter(({ state }) => state === 'Verified').length;
   // Until it is no holder to count on, nobody has looked for another place yet.
   const isPlanned = holders.every((holder) => holder.node !== name || !isWanted(holder));
   return {
+    shard,
     whole,
     others: others.length,
     isDone: isPlanned && whole >= Math.min(spec.replicas, others.length),
@@ -73,7 +71,7 @@ function handoverOf({ spec, status }: ModelShard, name: string): Handover {
   };
 }
 
-const inWords = ({ shard, whole, others }: Handover & { readonly shard: ModelShard }): string =>
+const inWords = ({ shard, whole, others }: Handover): string =>
   `${shard.metadata.name} (${whole} of ${Math.max(others, shard.spec.replicas)} hold it)`;
 
 function whyHomeless(shards: readonly ModelShard[]): readonly ['UnderReplicated' | 'CapacityExceeded', string] {

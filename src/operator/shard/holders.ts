@@ -1,4 +1,5 @@
 import type { HolderState, ModelShardStatus } from '../../api/index.ts';
+import type { ModelShard } from '../kinds.ts';
 
 export type Holder = NonNullable<ModelShardStatus['holders']>[number];
 
@@ -78,6 +79,10 @@ export function progressOf(
   const held = holders.filter(isWanted).reduce((sum, holder) => sum + holder.chunks, 0);
   return { held: Math.min(held, wanted), wanted };
 }
+
+/** Whether there is something to hold: chunks of a version that was certified. */
+export const isCertified = ({ status }: ModelShard): boolean =>
+  status?.versionCid !== undefined && (status.chunks ?? 0) > 0;
 
 const WAITING: ReadonlySet<HolderState> = new Set(['Draining', 'Lost', 'Corrupt']);
 
