@@ -1,4 +1,4 @@
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { CID } from 'multiformats/cid';
 import type { Registry } from 'prom-client';
 import { z } from 'zod';
@@ -52,15 +52,24 @@ export function createHttp(parts: HttpParts): FastifyInstance {
   const http = Fastify({ logger: false, bodyLimit: 4 * mib, requestTimeout: 30_000, forceCloseConnections: true });
   // Every body of an error is {"error": "..."}, as TensorFlow Serving's.
   http.setNotFoundHandler((request, reply) =>
-    reply.code(404).send({ error: `Nothing is served at ${request.method} ${request.url.slice(0, 200)}.` }),
+    refuse(reply, 404, `Nothing is served at ${request.method} ${request.url.slice(0, 200)}.`),
   );
-  http.setErrorHandler<Error & { readonly statusCode?: number }>((error, _request, reply) => {
-    const { statusCode = 500 } = error;
-    return reply.code(statusCode).send({ error: error.message });
-  });
+  http.setErrorHandler<Error & { readonly statusCode?: number }>((error, _request, reply) =>
+    refuse(reply, error.statusCode ?? 500, error.message),
+  );
   // A body is JSON whatever it is called, as TensorFlow Serving has it: `curl -d` names it a form.
   http.removeAllContentTypeParsers();
   http.addContentTypeParser('*', { parseAs: 'string' }, http.getDefaultJsonParser('error', 'error'));
+  serveState(http, parts);
+  serveCatalog(http, parts.catalog);
+  serveBlocks(http, parts.block);
+  servePredictions(http, parts.model);
+  return http;
+}
+
+const refuse = (reply: FastifyReply, code: number, error: string): FastifyReply => reply.code(code).send({ error });
+
+function serveState(http: FastifyInstance, parts: HttpParts): void {
   http.get('/healthz', async () => 'ok\n');
   http.get('/readyz', async (_request, reply) => {
     const why = parts.notReady();
@@ -71,25 +80,30 @@ export function createHttp(parts: HttpParts): FastifyInstance {
     return reply.type(parts.metrics.contentType).send(await parts.metrics.metrics());
   });
   http.get('/status', async () => parts.status());
+}
+
+function serveCatalog(http: FastifyInstance, catalog: HttpParts['catalog']): void {
   http.get('/v1/models', async (request, reply) => {
     const query = SearchQuery.safeParse(request.query);
-    if (!query.success) return reply.code(400).send({ error: 'q must be one text of at most 256 characters.' });
-    return { models: parts.catalog.find(query.data.q) };
+    if (!query.success) return refuse(reply, 400, 'q must be one text of at most 256 characters.');
+    return { models: catalog.find(query.data.q) };
   });
   http.get<{ Params: { name: string } }>('/v1/models/:name/certificate', async (request, reply) => {
     const { name } = request.params;
     const query = CertificateQuery.safeParse(request.query);
-    if (!query.success) return reply.code(400).send({ error: 'version must be one CID.' });
+    if (!query.success) return refuse(reply, 400, 'version must be one CID.');
     const { version } = query.data;
-    const answer = parts.catalog.certificate(name, version);
+    const answer = catalog.certificate(name, version);
     if (answer !== undefined) return answer;
     const what = version === undefined ? 'certified version' : `certificate of version ${version}`;
-    return reply.code(404).send({ error: `No ${what} of a model "${name}" is known here (yet).` });
+    return refuse(reply, 404, `No ${what} of a model "${name}" is known here (yet).`);
   });
-  serveBlocks(http, parts.block);
+}
+
+function servePredictions(http: FastifyInstance, served: HttpParts['model']): void {
   http.get<{ Params: { name: string } }>('/v1/models/:name', async (request, reply) => {
-    const model = parts.model(request.params.name);
-    if (model === undefined) return reply.code(404).send({ error: noSuchModel(request.params.name) });
+    const model = served(request.params.name);
+    if (model === undefined) return refuse(reply, 404, noSuchModel(request.params.name));
     return {
       model_version_status: [
         {
@@ -105,29 +119,25 @@ export function createHttp(parts: HttpParts): FastifyInstance {
   });
   http.post<{ Params: { call: string } }>('/v1/models/:call', async (request, reply) => {
     const [, name = '', verb] = /^(.*?)(?::([a-z]*))?$/.exec(request.params.call) ?? [];
-    if (verb !== 'predict') return reply.code(404).send({ error: `Only POST /v1/models/${name}:predict is served.` });
-    const model = parts.model(name);
-    if (model === undefined) return reply.code(404).send({ error: noSuchModel(name) });
-    if (model.unavailable !== undefined) return reply.code(503).send({ error: model.unavailable });
+    if (verb !== 'predict') return refuse(reply, 404, `Only POST /v1/models/${name}:predict is served.`);
+    const model = served(name);
+    if (model === undefined) return refuse(reply, 404, noSuchModel(name));
+    if (model.unavailable !== undefined) return refuse(reply, 503, model.unavailable);
     const body = PredictRequest.safeParse(request.body);
     if (!body.success) {
-      return reply.code(400).send({
-        error: `The body must be {"instances": [[number, ...], ...]} with 1 to 4096 rows: ${z.prettifyError(body.error)}`,
-      });
+      const wanted = 'The body must be {"instances": [[number, ...], ...]} with 1 to 4096 rows';
+      return refuse(reply, 400, `${wanted}: ${z.prettifyError(body.error)}`);
     }
     try {
       return { predictions: await model.predict(body.data.instances) };
     } catch (error) {
-      if (error instanceof BadInputError) return reply.code(400).send({ error: error.message });
+      if (error instanceof BadInputError) return refuse(reply, 400, error.message);
       if (error instanceof LearnerStoppedError) {
-        return reply
-          .code(503)
-          .send({ error: 'The training worker is being started again; try again in a few seconds.' });
+        return refuse(reply, 503, 'The training worker is being started again; try again in a few seconds.');
       }
       throw error;
     }
   });
-  return http;
 }
 
 const noSuchModel = (name: string): string => `No model "${name}" is learned here; GET /status lists the models.`;
