@@ -107,40 +107,18 @@ class Channel {
       return;
     }
     this.#streams.push(stream);
-    const reader = new FrameReader(options.maxFrameBytes);
-    const brake = new Brake(stream, options.maxFramesPerSecond);
-    let late: NodeJS.Timeout | undefined;
     const fail = (error: Error, event: Interaction): void => {
       log.debug({ peer: this.#peer, reason: error.message }, 'channel broken off');
       this.#init.onInteraction(this.#peer, event);
       this.close(error);
     };
-    const onMessage = ({ data }: StreamMessageEvent): void => {
-      try {
-        let frames = 0;
-        for (const frame of reader.read(data)) {
-          frames += 1;
-          events.onFrame(this.#peer, frame);
-          if (this.#isOver) return;
-        }
-        const isHeld = brake.took(frames);
-        if (frames > 0 || isHeld) {
-          clearTimeout(late);
-          late = undefined;
-        }
-        if (reader.isWithin && !isHeld) {
-          late ??= setTimeout(
-            () => fail(new Error(`a frame took more than ${options.frameTimeoutMs} ms`), 'timeout'),
-            options.frameTimeoutMs,
-          );
-        }
-      } catch (error) {
-        fail(errorOf(error), error instanceof FrameTooLargeError ? 'oversize' : 'malformed');
-      }
+    const onFrame = (frame: Uint8Array): boolean => {
+      events.onFrame(this.#peer, frame);
+      return !this.#isOver;
     };
+    const incoming = new Incoming(stream, options, onFrame, fail);
     const gone = (): void => {
-      clearTimeout(late);
-      brake.release();
+      incoming.release();
       this.close(new Error('a stream of it ended'));
     };
     stream.addEventListener('close', gone, { once: true });
@@ -148,7 +126,7 @@ class Channel {
       once: true,
     });
     stream.addEventListener('drain', () => queueMicrotask(() => this.#drained(stream)));
-    stream.addEventListener('message', onMessage);
+    stream.addEventListener('message', ({ data }) => incoming.take(data));
     if (stream.status !== 'open') gone();
     else this.#flush(stream);
   }
@@ -195,6 +173,60 @@ class Channel {
     } finally {
       limit.clear();
     }
+  }
+}
+
+/** What one stream brings: its frames, none too large, none too late, not too many. */
+class Incoming {
+  readonly #reader: FrameReader;
+  readonly #brake: Brake;
+  readonly #frameTimeoutMs: number;
+  readonly #onFrame: (frame: Uint8Array) => boolean;
+  readonly #fail: (error: Error, event: Interaction) => void;
+  /** Runs out when the frame that has begun is too late. */
+  #late: NodeJS.Timeout | undefined;
+
+  /** @param onFrame returns whether more is wanted */
+  constructor(
+    stream: Stream,
+    options: ChannelOptions,
+    onFrame: (frame: Uint8Array) => boolean,
+    fail: (error: Error, event: Interaction) => void,
+  ) {
+    this.#reader = new FrameReader(options.maxFrameBytes);
+    this.#brake = new Brake(stream, options.maxFramesPerSecond);
+    this.#frameTimeoutMs = options.frameTimeoutMs;
+    this.#onFrame = onFrame;
+    this.#fail = fail;
+  }
+
+  take(data: StreamMessageEvent['data']): void {
+    try {
+      let frames = 0;
+      for (const frame of this.#reader.read(data)) {
+        frames += 1;
+        if (!this.#onFrame(frame)) return;
+      }
+      const isHeld = this.#brake.took(frames);
+      if (frames > 0 || isHeld) this.#inTime();
+      if (this.#reader.isWithin && !isHeld) this.#late ??= setTimeout(() => this.#tooLate(), this.#frameTimeoutMs);
+    } catch (error) {
+      this.#fail(errorOf(error), error instanceof FrameTooLargeError ? 'oversize' : 'malformed');
+    }
+  }
+
+  release(): void {
+    clearTimeout(this.#late);
+    this.#brake.release();
+  }
+
+  #inTime(): void {
+    clearTimeout(this.#late);
+    this.#late = undefined;
+  }
+
+  #tooLate(): void {
+    this.#fail(new Error(`a frame took more than ${this.#frameTimeoutMs} ms`), 'timeout');
   }
 }
 
