@@ -21,6 +21,7 @@ import {
   realClock,
   Swarm,
 } from '../../src/chunks/index.ts';
+import { seeded } from '../../src/learning/random.ts';
 import {
   createOverlay,
   decodeSignedCharter,
@@ -195,14 +196,8 @@ export async function startOurs(config: PeerConfig): Promise<Ours> {
 /** A version of one large tensor of random weights. */
 function build({ bytes, chunkBytes, seed }: FileConfig): BuiltVersion {
   const data = new Float32Array(bytes / 4);
-  // mulberry32
-  let state = seed >>> 0;
-  for (let at = 0; at < data.length; at += 1) {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    data[at] = ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  }
+  const random = seeded(seed);
+  for (let at = 0; at < data.length; at += 1) data[at] = random();
   return buildVersion({
     model: MODEL,
     network: NETWORK,

@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Random } from '../../src/kube/index.ts';
+import { seeded } from '../../src/learning/random.ts';
 import { type ControlPlane, findAssets, startControlPlane } from '../apiserver/control-plane.ts';
 import { connect } from '../apiserver/harness.ts';
 import { type Begin, faults } from './faults.ts';
@@ -46,17 +47,6 @@ function whole(name: 'seed' | 'minutes' | 'mix' | 'parallel'): number {
   process.exit(2);
 }
 
-/** mulberry32: a small generator whose whole state is its seed. */
-function randomOf(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let word = Math.imul(state ^ (state >>> 15), 1 | state);
-    word = (word + Math.imul(word ^ (word >>> 7), 61 | word)) ^ word;
-    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** What a mix is: all of it follows from seed and number. */
 interface Mix {
   readonly number: number;
@@ -66,7 +56,7 @@ interface Mix {
 }
 
 function mixOf(seed: number, number: number): Mix {
-  const random = randomOf(seed * 1_000_003 + number);
+  const random = seeded(seed * 1_000_003 + number);
   const left = Object.keys(faults);
   const chosen = Array.from({ length: 2 + Math.floor(random() * 2) }, () =>
     left.splice(Math.floor(random() * left.length), 1),
@@ -106,7 +96,7 @@ async function main(plane: ControlPlane): Promise<number> {
   const parallel = values.mix === undefined ? whole('parallel') : 1;
   const totals = { mixes: 0, failed: 0, requests: 0, befallen: 0 };
   const init = { access: plane, chapterMs: 240_000, times: SHORT };
-  const undisturbed = await play([], { ...init, random: randomOf(seed), awayMs: 0 });
+  const undisturbed = await play([], { ...init, random: seeded(seed), awayMs: 0 });
   if (undisturbed.problems.length > 0) throw new Error(`undisturbed: ${undisturbed.problems.join('; ')}`);
   say(`undisturbed: ${undisturbed.inventory.length} objects`);
   const one = async ({ number, names, awayMs, random }: Mix, more: readonly Begin[]): Promise<void> => {
@@ -131,7 +121,7 @@ async function main(plane: ControlPlane): Promise<number> {
   const first = values.mix === undefined ? 0 : whole('mix');
   for (let next = first; next === first || (values.mix === undefined && performance.now() < until); next += parallel) {
     const mixes = Array.from({ length: parallel }, (_, at) => mixOf(seed, next + at));
-    const chance = randomOf(seed + Math.floor(next / whole('parallel')) * 7_919);
+    const chance = seeded(seed + Math.floor(next / whole('parallel')) * 7_919);
     const away = chance() < 0.3 ? restart(plane, 2_000 + chance() * 10_000) : undefined;
     await Promise.all(mixes.map((mix) => one(mix, away === undefined ? [] : [away.begin])));
     await away?.ended();

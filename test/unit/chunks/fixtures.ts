@@ -9,24 +9,15 @@ import {
   type ChunkStore,
   type Clock,
 } from '../../../src/chunks/index.ts';
+import { seeded } from '../../../src/learning/random.ts';
+
+export { seeded };
 
 /** A folder that is removed when the test ends. */
 export async function folder(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'murmuration-chunks-'));
   onTestFinished(() => rm(dir, { recursive: true, force: true }));
   return dir;
-}
-
-/** Repeatable randomness, uniform in [0, 1) (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }
 
 /** A version of `chunks` different chunks of 1 KiB. */

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { seeded } from '../../../src/learning/random.ts';
 import {
   type Certificate,
   Certifier,
@@ -12,7 +13,7 @@ import {
   type Vote,
   voteDigest,
 } from '../../../src/trust/index.ts';
-import { key, seeded, versionCid, vote } from './fixtures.ts';
+import { key, versionCid, vote } from './fixtures.ts';
 
 const MODEL = 'm';
 const RULES = { everyAge: 100, quorum: '2/3', minimumVoters: 1 };

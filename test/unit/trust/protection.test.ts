@@ -2,6 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { seeded } from '../../../src/learning/random.ts';
 import {
   DoubleVoteError,
   type Intent,
@@ -11,7 +12,7 @@ import {
   ProtectionTakenError,
 } from '../../../src/trust/index.ts';
 import { CrashingDisk, PowerLossError } from './crashing-disk.ts';
-import { folder, key, seeded, versionCid } from './fixtures.ts';
+import { folder, key, versionCid } from './fixtures.ts';
 
 const { publicKey } = key(1);
 const intent = (age: number, version: number, model = 'm'): Intent => ({
