@@ -1,19 +1,8 @@
-import {
-  ConfigMap,
-  type Existing,
-  type Kind,
-  type KubeObject,
-  keyOf,
-  keyText,
-  kindText,
-  PersistentVolumeClaim,
-  Pod,
-  Secret,
-  Service,
-} from '../../src/kube/index.ts';
-import { Model, ModelShard, StakeKeyReservation, ValidatorFleet, ValidatorNode } from '../../src/operator/kinds.ts';
+import { type Existing, type Kind, type KubeObject, keyOf, keyText, kindText, Secret } from '../../src/kube/index.ts';
+import { StakeKeyReservation, ValidatorNode } from '../../src/operator/kinds.ts';
 import type { RunningOperator } from '../../src/operator/operator.ts';
 import type { Stage } from '../apiserver/operator/stage.ts';
+import { NAMESPACED } from './kinds.ts';
 
 type Versions = ReadonlyMap<string, string>;
 
@@ -41,18 +30,6 @@ export async function missed(stage: Stage, operator: RunningOperator): Promise<r
   return found;
 }
 
-const CHILDREN = [
-  ValidatorFleet,
-  ValidatorNode,
-  Model,
-  ModelShard,
-  Pod,
-  Service,
-  Secret,
-  PersistentVolumeClaim,
-  ConfigMap,
-];
-
 /**
  * What there is of the fleet, by name. A child that belongs to somebody who is gone, or a second one for the same
  * validator, is a line of its own, so that two equal inventories mean: nothing leaked, doubled or missing.
@@ -61,7 +38,7 @@ export async function inventory(stage: Stage): Promise<readonly string[]> {
   const { client, namespace } = stage;
   const lines: string[] = [];
   const uids = new Set<string>();
-  for (const kind of CHILDREN as readonly Kind[]) {
+  for (const kind of NAMESPACED as readonly Kind[]) {
     const { items } = await client.list(kind, { namespace });
     for (const { metadata } of items) {
       uids.add(metadata.uid);

@@ -1,16 +1,6 @@
-import {
-  type AnyKind,
-  type Client,
-  ConfigMap,
-  type Existing,
-  type KubeObject,
-  type ObjectKey,
-  PersistentVolumeClaim,
-  Pod,
-  Secret,
-  Service,
-} from '../../../src/kube/index.ts';
-import { Model, ModelShard, StakeKeyReservation, ValidatorFleet, ValidatorNode } from '../../../src/operator/kinds.ts';
+import type { AnyKind, Client, Existing, KubeObject, ObjectKey } from '../../../src/kube/index.ts';
+import { StakeKeyReservation } from '../../../src/operator/kinds.ts';
+import { NAMESPACED } from '../kinds.ts';
 
 /** What happened to one object. */
 export interface Change {
@@ -21,18 +11,7 @@ export interface Change {
 }
 
 /** Kinds that the operator makes or writes. */
-const KINDS: readonly AnyKind[] = [
-  ValidatorFleet,
-  ValidatorNode,
-  StakeKeyReservation,
-  Model,
-  ModelShard,
-  Pod,
-  Service,
-  Secret,
-  PersistentVolumeClaim,
-  ConfigMap,
-];
+const KINDS: readonly AnyKind[] = [...NAMESPACED, StakeKeyReservation];
 
 const WORDS = { ADDED: 'added', MODIFIED: 'changed', DELETED: 'removed' } as const;
 /** Longer than any run. */

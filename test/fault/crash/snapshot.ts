@@ -1,33 +1,12 @@
 import { AUTHORITY_RECORD, CHARTER_FILE, RECORD_FIELDS } from '../../../src/api/index.ts';
-import {
-  type AnyKind,
-  type Client,
-  ConfigMap,
-  type Existing,
-  type KubeObject,
-  PersistentVolumeClaim,
-  Pod,
-  Secret,
-  Service,
-} from '../../../src/kube/index.ts';
+import { type Client, ConfigMap, type Existing, type KubeObject, Secret } from '../../../src/kube/index.ts';
 import { canonical } from '../../../src/operator/digest.ts';
-import { Model, ModelShard, StakeKeyReservation, ValidatorFleet, ValidatorNode } from '../../../src/operator/kinds.ts';
+import { StakeKeyReservation } from '../../../src/operator/kinds.ts';
 import { type Charter, decodeSignedCharter, openCharter } from '../../../src/overlay/index.ts';
+import { NAMESPACED } from '../kinds.ts';
 
 /** Everything that the operator makes or writes, by kind and name, without what differs from one life to the next. */
 export type Snapshot = ReadonlyMap<string, unknown>;
-
-const KINDS: readonly AnyKind[] = [
-  ValidatorFleet,
-  ValidatorNode,
-  Model,
-  ModelShard,
-  Pod,
-  Service,
-  Secret,
-  PersistentVolumeClaim,
-  ConfigMap,
-];
 
 /** Reads all that is in the namespace and in the operator's own. */
 export async function snapshotOf(client: Client, namespace: string, system: string): Promise<Snapshot> {
@@ -35,7 +14,7 @@ export async function snapshotOf(client: Client, namespace: string, system: stri
     client.list(StakeKeyReservation),
     client.find(ConfigMap, { namespace: system, name: AUTHORITY_RECORD }),
     client.list(Secret, { namespace: system }),
-    ...KINDS.map((kind) => client.list<KubeObject>(kind, { namespace })),
+    ...NAMESPACED.map((kind) => client.list<KubeObject>(kind, { namespace })),
   ]);
   const held = reservations.items.filter(({ spec }) => spec.nodeRef.namespace === namespace);
   const objects = lists.flatMap(({ items }) => items).filter(({ metadata }) => metadata.name !== 'kube-root-ca.crt');
