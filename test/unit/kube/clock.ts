@@ -2,11 +2,21 @@ import type { Clock } from '../../../src/kube/index.ts';
 
 /** A clock that stands still until it is moved. */
 export class StillClock implements Clock {
-  #now = 1_000_000;
-  readonly #timers: { at: number; readonly run: () => void }[] = [];
+  #now: number;
+  #jumped = 0;
+  readonly #timers: { readonly at: number; readonly run: () => void }[] = [];
+
+  constructor(now = 1_000_000) {
+    this.#now = now;
+  }
 
   now(): number {
-    return this.#now;
+    return this.#now + this.#jumped;
+  }
+
+  /** The wall clock is set, forwards or backwards; nothing passes. */
+  jump(ms: number): void {
+    this.#jumped += ms;
   }
 
   monotonic(): number {
@@ -26,14 +36,7 @@ export class StillClock implements Clock {
   async pass(ms: number): Promise<void> {
     const until = this.#now + ms;
     await settle();
-    for (;;) {
-      const next = this.#timers.filter((timer) => timer.at <= until).sort((a, b) => a.at - b.at)[0];
-      if (next === undefined) break;
-      this.#timers.splice(this.#timers.indexOf(next), 1);
-      this.#now = Math.max(this.#now, next.at);
-      next.run();
-      await settle();
-    }
+    while (this.#runNext(until)) await settle();
     this.#now = until;
     await settle();
   }
@@ -41,18 +44,22 @@ export class StillClock implements Clock {
   /** As {@link pass}, without letting promises settle. */
   passAtOnce(ms: number): void {
     const until = this.#now + ms;
-    for (;;) {
-      const next = this.#timers.filter((timer) => timer.at <= until).sort((a, b) => a.at - b.at)[0];
-      if (next === undefined) break;
-      this.#timers.splice(this.#timers.indexOf(next), 1);
-      this.#now = Math.max(this.#now, next.at);
-      next.run();
-    }
+    while (this.#runNext(until));
     this.#now = until;
   }
 
   get timers(): number {
     return this.#timers.length;
+  }
+
+  /** Runs what comes due next, at its time. @returns whether there was something */
+  #runNext(until: number): boolean {
+    const next = this.#timers.filter(({ at }) => at <= until).sort((a, b) => a.at - b.at)[0];
+    if (next === undefined) return false;
+    this.#timers.splice(this.#timers.indexOf(next), 1);
+    this.#now = Math.max(this.#now, next.at);
+    next.run();
+    return true;
   }
 }
 

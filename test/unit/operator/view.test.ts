@@ -11,7 +11,7 @@ import {
   StakeKey,
   voteDigest,
 } from '../../../src/trust/index.ts';
-import { TestClock } from './clock.ts';
+import { StillClock } from '../kube/clock.ts';
 import { NOW, reportOf } from './cluster.ts';
 
 const NETWORK = 'garden/default';
@@ -48,7 +48,7 @@ const charter: Charter = {
 };
 
 function scene(obeyed: Charter = charter) {
-  const clock = new TestClock(NOW);
+  const clock = new StillClock(NOW);
   const view = new FleetView(clock);
   view.attend(NETWORK, obeyed);
   const woken: string[] = [];
@@ -87,9 +87,9 @@ describe('the fleet view', () => {
     const { clock, woken, report } = scene();
     for (let index = 0; index < 50; index++) report(0, { models: [learned(index)] });
     expect(woken).toEqual([]);
-    clock.pass(2_000);
+    clock.passAtOnce(2_000);
     expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-0', 'shards garden/default-charter']);
-    clock.pass(4_000);
+    clock.passAtOnce(4_000);
     expect(woken).toHaveLength(3);
   });
 
@@ -97,32 +97,32 @@ describe('the fleet view', () => {
     const { clock, woken, report } = scene();
     const held = (bits: number) => [{ model: 'uid-1', cid: CID, chunks: 6, bitmap: Uint8Array.of(bits) }];
     report(0, { models: [learned(1)], held: held(0b1) });
-    clock.pass(1_000);
+    clock.passAtOnce(1_000);
     report(0, { models: [learned(2)], held: held(0b1) });
-    clock.pass(1_000);
+    clock.passAtOnce(1_000);
     woken.length = 0;
     report(0, { models: [learned(2)], held: held(0b11) });
-    clock.pass(2_000);
+    clock.passAtOnce(2_000);
     expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-0', 'shards garden/default-charter']);
     woken.length = 0;
     report(0, { models: [learned(3)], held: held(0b11) });
-    clock.pass(2_000);
+    clock.passAtOnce(2_000);
     expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-0', 'shards garden/default-charter']);
   });
 
   it('wakes each of many validators less often for numbers, and at once for news', () => {
     const { clock, view, woken, many } = crowd(100);
     for (const index of many.keys()) many[index]?.({ models: [learned(1)] });
-    clock.pass(2_000);
+    clock.passAtOnce(2_000);
     expect(woken.filter((one) => one.startsWith('nodes'))).toHaveLength(100);
     woken.length = 0;
     many[7]?.({ models: [learned(2)] });
     many[8]?.({ models: [learned(2)], problems: [{ reason: 'VolumeFull', message: 'The volume is full.' }] });
-    clock.pass(2_000);
+    clock.passAtOnce(2_000);
     expect(woken.sort()).toEqual(['models garden/digits', 'nodes garden/flock-8', 'shards garden/default-charter']);
-    clock.pass(2_000);
+    clock.passAtOnce(2_000);
     many[7]?.({ models: [learned(3)] });
-    clock.pass(2_000);
+    clock.passAtOnce(2_000);
     expect(woken).toContain('nodes garden/flock-7');
     expect(view.heard(NETWORK, 'flock-7')?.report.models[0]?.age).toBe(3);
   });
@@ -130,7 +130,7 @@ describe('the fleet view', () => {
   it('takes an older report that comes again for nothing, and believes a clock that was set back', () => {
     const { clock, view, report } = scene();
     report(0, { peers: 7 });
-    clock.pass(70_000);
+    clock.passAtOnce(70_000);
     report(0, { peers: 8 });
     report(0, { peers: 7, at: clock.now() - 70_000 });
     expect(view.heard(NETWORK, 'flock-0')?.report.peers).toBe(8);
@@ -150,31 +150,31 @@ describe('the fleet view', () => {
   it('wakes a validator that has fallen silent, and the shards, for its copies do not count', () => {
     const { clock, woken, report } = scene();
     report(1);
-    clock.pass(2_000);
+    clock.passAtOnce(2_000);
     woken.length = 0;
-    clock.pass(15_500);
+    clock.passAtOnce(15_500);
     expect(woken).toEqual(['nodes garden/flock-1', 'shards garden/default-charter']);
-    clock.pass(6_000);
+    clock.passAtOnce(6_000);
     expect(woken).toHaveLength(2);
   });
 
   it.each([-3_600_000, 3_600_000])('takes nobody for silent or alive because the wall clock jumps by %i ms', (ms) => {
     const { clock, view, report } = scene();
     report(0);
-    clock.pass(STALE_MS - 1_000);
+    clock.passAtOnce(STALE_MS - 1_000);
     clock.jump(ms);
     expect(isFresh(view.heard(NETWORK, 'flock-0'), clock.now())).toBe(true);
     expect(view.isListening(NETWORK)).toBe(false);
-    clock.pass(2_000);
+    clock.passAtOnce(2_000);
     expect(isFresh(view.heard(NETWORK, 'flock-0'), clock.now())).toBe(false);
-    clock.pass(LISTEN_MS);
+    clock.passAtOnce(LISTEN_MS);
     expect(view.isListening(NETWORK)).toBe(true);
   });
 
   it('wakes everybody when silence begins to mean something', () => {
     const { clock, view, woken } = scene();
     expect(view.isListening(NETWORK)).toBe(false);
-    clock.pass(LISTEN_MS + 2_000);
+    clock.passAtOnce(LISTEN_MS + 2_000);
     expect(view.isListening(NETWORK)).toBe(true);
     expect(woken.sort()).toEqual([
       'models garden/digits',
@@ -233,7 +233,7 @@ describe('the fleet view', () => {
     report(0, { models: [learned(5)] });
     const grewAt = view.heard(NETWORK, 'flock-0')?.grewAt.get('uid-1');
     expect(grewAt).toBe(NOW);
-    clock.pass(5_000);
+    clock.passAtOnce(5_000);
     report(0, { models: [learned(5)] });
     expect(view.heard(NETWORK, 'flock-0')?.grewAt.get('uid-1')).toBe(grewAt);
     report(0, { models: [learned(6)] });
