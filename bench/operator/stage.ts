@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '../../src/kube/index.ts';
-import { type ControlPlane, findAssets, startControlPlane } from '../../test/apiserver/control-plane.ts';
+import { type ControlPlane, startControlPlane } from '../../test/apiserver/control-plane.ts';
 import { connect, type TestApi } from '../../test/apiserver/harness.ts';
 import { configFor } from '../../test/apiserver/kube/proxy.ts';
 import { operatorAccount } from '../../test/apiserver/operator/account.ts';
@@ -12,8 +12,6 @@ import type { Running } from './kubelet.ts';
 import { NodeWatch } from './node-watch.ts';
 import { OperatorProcess } from './operator.ts';
 import type { Done, Task } from './writer.ts';
-
-const root = join(import.meta.dirname, '..', '..');
 
 /** The part of a task that says what to do; who and where is the stage's to add. */
 export type Order = Task extends infer T ? (T extends Task ? Omit<T, 'url' | 'ca' | 'token'> : never) : never;
@@ -62,7 +60,7 @@ export class Stage {
 
   /** @param namespaces that operators serve, made here */
   static async open(namespaces: readonly string[]): Promise<Stage> {
-    const plane = await startControlPlane(await findAssets(root));
+    const plane = await startControlPlane();
     try {
       const api = connect(plane);
       await api.install();

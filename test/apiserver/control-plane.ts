@@ -53,12 +53,13 @@ export interface ControlPlaneOptions {
 const PREFIX = 'murmuration-apiserver-';
 const READY_SECONDS = 60;
 const STOP_SECONDS = 10;
+const TOOL = join(import.meta.dirname, '..', '..', 'tools', 'get.sh');
 
 /**
  * Folder with kube-apiserver and etcd: KUBEBUILDER_ASSETS, else what tools/get.sh builds (minutes, the first time).
  * @throws Error that says what is missing
  */
-export async function findAssets(root: string): Promise<string> {
+async function findAssets(): Promise<string> {
   const given = process.env.KUBEBUILDER_ASSETS;
   if (given !== undefined && given !== '') {
     for (const program of ['kube-apiserver', 'etcd']) {
@@ -70,14 +71,15 @@ export async function findAssets(root: string): Promise<string> {
     }
     return given;
   }
-  const { stdout } = await promisify(execFile)(join(root, 'tools', 'get.sh'), ['envtest'], { maxBuffer: 1 << 24 });
+  const { stdout } = await promisify(execFile)(TOOL, ['envtest'], { maxBuffer: 1 << 24 });
   const folder = stdout.trim().split('\n').at(-1) ?? '';
   await access(join(folder, 'kube-apiserver'));
   return folder;
 }
 
-/** Starts etcd and a kube-apiserver on free ports of 127.0.0.1 and waits until it serves. */
-export async function startControlPlane(assets: string, options: ControlPlaneOptions = {}): Promise<ControlPlane> {
+/** Starts etcd and a kube-apiserver on free ports of 127.0.0.1 and waits until it serves. @throws Error that says what is missing */
+export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
+  const assets = await findAssets();
   sweepOrphans();
   const folder = await mkdtemp(join(tmpdir(), PREFIX));
   const children = new Set<ChildProcess>();

@@ -51,6 +51,13 @@ const ESTABLISHED_MS = 20_000;
 /** Connects to the API server that setup.ts started, with our kinds installed. Only within tests of `apiserver`. */
 export const apiServer = (): TestApi => connect(inject('apiServer'));
 
+/** Puts our kinds into an API server and waits until they are served. */
+export async function installKinds(access: Access): Promise<void> {
+  const api = connect(access);
+  await api.install();
+  await api.close();
+}
+
 /** Connects to any API server. */
 export function connect(access: Access): TestApi {
   const dispatcher = new Agent({ connect: { ca: access.ca }, connections: 16 });

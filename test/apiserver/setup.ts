@@ -1,8 +1,6 @@
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
-import { type Access, findAssets, startControlPlane } from './control-plane.ts';
-import { connect } from './harness.ts';
+import { type Access, startControlPlane } from './control-plane.ts';
+import { installKinds } from './harness.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -14,8 +12,7 @@ let stop = async (): Promise<void> => {};
 
 /** Once a run: a real API server with our kinds in it. Tests reach it through harness.ts. */
 export async function setup(project: TestProject): Promise<void> {
-  const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-  const controlPlane = await startControlPlane(await findAssets(root));
+  const controlPlane = await startControlPlane();
   const stopAndLeave = (signal: NodeJS.Signals): void => {
     void controlPlane.stop().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
   };
@@ -23,9 +20,7 @@ export async function setup(project: TestProject): Promise<void> {
   process.once('SIGTERM', stopAndLeave);
   try {
     const { url, ca, token, kubeconfig } = controlPlane;
-    const api = connect({ url, ca, token, kubeconfig });
-    await api.install();
-    await api.close();
+    await installKinds(controlPlane);
     project.provide('apiServer', { url, ca, token, kubeconfig });
   } catch (cause) {
     await controlPlane.stop();

@@ -1,24 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConfigMap } from '../../src/kube/index.ts';
 import { ValidatorFleet } from '../../src/operator/kinds.ts';
-import { type ControlPlane, findAssets, startControlPlane } from '../apiserver/control-plane.ts';
-import { connect } from '../apiserver/harness.ts';
+import { type ControlPlane, startControlPlane } from '../apiserver/control-plane.ts';
+import { installKinds } from '../apiserver/harness.ts';
 import { fleet } from '../apiserver/operator/stage.ts';
 import { inventory, missed } from './outcome.ts';
 import { disturbedStage, SHORT, untilNone } from './play.ts';
 import { settled } from './story.ts';
 
-const root = new URL('../..', import.meta.url).pathname;
 const LIMIT_MS = 60_000;
 
 /** Takes a minute on a quiet machine and depends on how fast a server counts on: not in the short form. */
 describe('an operator whose API server', () => {
   let plane: ControlPlane;
   beforeAll(async () => {
-    plane = await startControlPlane(await findAssets(root));
-    const api = connect(plane);
-    await api.install();
-    await api.close();
+    plane = await startControlPlane();
+    await installKinds(plane);
   });
   afterAll(() => plane.stop());
 

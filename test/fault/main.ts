@@ -1,10 +1,8 @@
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Random } from '../../src/kube/index.ts';
 import { seeded } from '../../src/learning/random.ts';
-import { type ControlPlane, findAssets, startControlPlane } from '../apiserver/control-plane.ts';
-import { connect } from '../apiserver/harness.ts';
+import { type ControlPlane, startControlPlane } from '../apiserver/control-plane.ts';
+import { installKinds } from '../apiserver/harness.ts';
 import { type Begin, faults } from './faults.ts';
 import { play, SHORT } from './play.ts';
 
@@ -134,8 +132,7 @@ async function main(plane: ControlPlane): Promise<number> {
 if (values.help) {
   process.stdout.write(HELP);
 } else {
-  const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-  const plane = await startControlPlane(await findAssets(root));
+  const plane = await startControlPlane();
   const leave = (): void => void plane.stop().finally(() => process.exit(130));
   process.once('SIGINT', leave).once('SIGTERM', leave);
   let crashes = 0;
@@ -144,9 +141,7 @@ if (values.help) {
     say(`an exception that nobody caught: ${error instanceof Error ? error.stack : String(error)}`);
   });
   try {
-    const api = connect(plane);
-    await api.install();
-    await api.close();
+    await installKinds(plane);
     process.exitCode = (await main(plane)) + crashes === 0 ? 0 : 1;
   } finally {
     await plane.stop();

@@ -1,19 +1,17 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Client, Service } from '../../src/kube/index.ts';
 import { ValidatorFleet, ValidatorNode } from '../../src/operator/kinds.ts';
-import { type AuditedWrite, type ControlPlane, findAssets, startControlPlane } from '../apiserver/control-plane.ts';
+import { type AuditedWrite, type ControlPlane, startControlPlane } from '../apiserver/control-plane.ts';
 import { connect, type TestApi } from '../apiserver/harness.ts';
 import { FaultyProxy } from '../apiserver/kube/proxy.ts';
 import { operatorAccount } from '../apiserver/operator/account.ts';
 import { FakeKubelet } from '../apiserver/operator/kubelet.ts';
 import { OperatorProcess } from './operator-process.ts';
 
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** One of two operators: a user of its own, so that the audit log tells them apart, and a network of its own. */
@@ -84,7 +82,7 @@ describe('of two operators, never two write', () => {
   };
 
   beforeAll(async () => {
-    plane = await startControlPlane(await findAssets(root), { audit: true });
+    plane = await startControlPlane({ audit: true });
     api = connect(plane);
     await api.install();
     folder = await mkdtemp(join(tmpdir(), 'murmuration-replicas-'));

@@ -1,18 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ControlPlane, findAssets, startControlPlane } from '../apiserver/control-plane.ts';
-import { connect } from '../apiserver/harness.ts';
+import { type ControlPlane, startControlPlane } from '../apiserver/control-plane.ts';
+import { installKinds } from '../apiserver/harness.ts';
 import { play, SHORT } from './play.ts';
 
-const root = new URL('../..', import.meta.url).pathname;
 const LIMIT_MS = 60_000;
 
 describe('an operator whose API server', () => {
   let plane: ControlPlane;
   beforeAll(async () => {
-    plane = await startControlPlane(await findAssets(root));
-    const api = connect(plane);
-    await api.install();
-    await api.close();
+    plane = await startControlPlane();
+    await installKinds(plane);
   });
   afterAll(() => plane.stop());
 

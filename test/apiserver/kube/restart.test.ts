@@ -1,12 +1,8 @@
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Client, ConfigMap, Controller, Manager } from '../../../src/kube/index.ts';
-import { type ControlPlane, findAssets, startControlPlane } from '../control-plane.ts';
+import { type ControlPlane, startControlPlane } from '../control-plane.ts';
 import { eventually } from './eventually.ts';
 import { configFor } from './proxy.ts';
-
-const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
 
 describe('a manager whose API server is restarted', () => {
   let plane: ControlPlane;
@@ -14,7 +10,7 @@ describe('a manager whose API server is restarted', () => {
   let manager: Manager;
 
   beforeAll(async () => {
-    plane = await startControlPlane(await findAssets(root));
+    plane = await startControlPlane();
     client = Client.from(configFor(plane));
   }, 120_000);
   afterAll(async () => {

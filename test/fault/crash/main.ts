@@ -1,11 +1,9 @@
 import { availableParallelism } from 'node:os';
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { KubeConfig } from '@kubernetes/client-node';
 import { Client } from '../../../src/kube/index.ts';
-import { type Access, findAssets, startControlPlane } from '../../apiserver/control-plane.ts';
-import { connect } from '../../apiserver/harness.ts';
+import { type Access, startControlPlane } from '../../apiserver/control-plane.ts';
+import { installKinds } from '../../apiserver/harness.ts';
 import { History } from './history.ts';
 import { Milestones } from './milestones.ts';
 import { type Replay, replay } from './replay.ts';
@@ -51,8 +49,7 @@ const from = wholeNumber('from', values.from, 1);
 const to = wholeNumber('to', values.to, Number.POSITIVE_INFINITY);
 const parallel = wholeNumber('parallel', values.parallel, 3 * availableParallelism());
 
-const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
-const controlPlane = await startControlPlane(await findAssets(root));
+const controlPlane = await startControlPlane();
 process.once('SIGINT', () => void controlPlane.stop().finally(() => process.exit(130)));
 process.once('SIGTERM', () => void controlPlane.stop().finally(() => process.exit(143)));
 try {
@@ -64,9 +61,7 @@ try {
 /** @returns exit code */
 async function run(access: Access): Promise<number> {
   const began = Date.now();
-  const api = connect(access);
-  await api.install();
-  await api.close();
+  await installKinds(access);
   const config = new KubeConfig();
   config.loadFromFile(access.kubeconfig);
   const client = Client.from(config);

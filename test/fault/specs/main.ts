@@ -1,8 +1,6 @@
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { findAssets, startControlPlane } from '../../apiserver/control-plane.ts';
-import { connect } from '../../apiserver/harness.ts';
+import { startControlPlane } from '../../apiserver/control-plane.ts';
+import { connect, installKinds } from '../../apiserver/harness.ts';
 import { run, type Totals } from './run.ts';
 
 const HELP = `Random specs against the operator, on a real kube-apiserver and etcd.
@@ -46,12 +44,11 @@ function whole(name: 'seed' | 'seeds' | 'steps' | 'step' | 'parallel'): number {
 
 /** Answers whether every step was fine. */
 async function main(): Promise<boolean> {
-  const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
   const first = whole('seed');
   const seeds = Array.from({ length: whole('seeds') }, (_, index) => first + index);
   const steps =
     values.step === undefined ? Array.from({ length: whole('steps') }, (_, index) => index) : [whole('step')];
-  const controlPlane = await startControlPlane(await findAssets(root));
+  const controlPlane = await startControlPlane();
   const leave = (): void => void controlPlane.stop().finally(() => process.exit(130));
   process.once('SIGINT', leave).once('SIGTERM', leave);
   let crashes = 0;
@@ -59,9 +56,7 @@ async function main(): Promise<boolean> {
     crashes += 1;
     process.stdout.write(`UNHANDLED REJECTION: ${error instanceof Error ? error.stack : String(error)}\n`);
   });
-  const api = connect(controlPlane);
-  await api.install();
-  await api.close();
+  await installKinds(controlPlane);
   const began = Date.now();
   const all: Totals[] = [];
   let broken = 0;
