@@ -2,6 +2,6 @@
 // write a file whole or not at all. Every room may import this file; it imports nothing of ours.
 export { type Disk, type DiskFile, errorCode, realDisk, type Space } from './disk.ts';
 export * from './durable.ts';
-export { GroupSync, type GroupSyncOptions } from './group-sync.ts';
+export { GroupSync } from './group-sync.ts';
 export { Headroom } from './headroom.ts';
 export { isVolumeFull, VolumeFullError } from './volume-full.ts';
