@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { filePath, objectName } from './metadata.ts';
+import { users } from './model-users.ts';
 import { decimal } from './quantity.ts';
 import { exactlyOne, ruled, text, whole } from './rules.ts';
 
@@ -77,6 +78,9 @@ export const data = ruled(
         'Who trains on which rows. iid: equal random parts. byLabel: sorted by label, then cut. ' +
           "own: each validator's own data, and this source for testing only.",
       ),
+    users: users
+      .optional()
+      .describe('Lets users of the network send data and models (murmur user join); nobody may where it is absent.'),
   }),
   [
     {

@@ -50,6 +50,19 @@ export interface ModelInput {
     | { readonly factor: readonly number[]; readonly offset: readonly number[] };
 }
 
+/** Rows that are trained on over and above the learner's own, on the scale of the data file. */
+export interface LentRows {
+  /** Row-major, as many a row as the model takes. */
+  readonly features: Float32Array;
+  readonly labels: Int32Array;
+}
+
+/** How a message is merged whose sender is trusted less than a neighbour. */
+export interface MergeTerms {
+  /** Most of the merged model that it may be, 0..1. One's own age stays, and its loss is no measure for others'. */
+  readonly maxShare: number;
+}
+
 export type LearnerLog = (
   level: 'debug' | 'info' | 'warn' | 'error',
   message: string,
@@ -76,6 +89,8 @@ export interface LearnerInit {
   readonly data: Uint8Array;
   /** For partition `own`: the validator's own data file, to train on; `data` then serves for testing only. */
   readonly ownData?: Uint8Array | undefined;
+  /** How features are scaled, where that is not for `data` to say: on other rows of a model that is learned elsewhere. */
+  readonly scaling?: ModelInput['scaling'] | undefined;
   /** Weights to go on from, usually `CheckpointStore.load()`. */
   readonly resume?: Snapshot | undefined;
   /** Backend to use and no other (the validator passes MURMURATION_BACKEND here); default: the best that loads. */
@@ -103,7 +118,9 @@ export interface Learner {
   /** One's own weights, compressed, as one self-describing frame for a neighbour. */
   message(): Promise<Uint8Array>;
   /** Checks and merges a neighbour's frame. Never rejects for what the bytes say. */
-  merge(bytes: Uint8Array): Promise<MergeOutcome>;
+  merge(bytes: Uint8Array, terms?: MergeTerms): Promise<MergeOutcome>;
+  /** Takes a frame's weights and age in place of one's own, whatever they are worth; rejects with ModelError. */
+  adopt(bytes: Uint8Array): Promise<void>;
   /** Loss and accuracy on the held-out rows. */
   evaluate(): Promise<Evaluation>;
   snapshot(): Promise<Snapshot>;
@@ -115,5 +132,7 @@ export interface Learner {
   predict(instances: readonly (readonly number[])[]): Promise<number[][]>;
   /** Takes another part of the training rows, e.g. when the fleet grew. Weights and age stay. */
   repartition(partition: PartitionSlot): Promise<void>;
+  /** Trains on these rows too, in place of those lent before. Rejects with BadInputError, and keeps those then. */
+  lend(rows: LentRows | undefined): Promise<void>;
   close(): Promise<void>;
 }

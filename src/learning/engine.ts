@@ -1,19 +1,38 @@
 import { buildModel } from './architecture.ts';
 import { RunningAverage } from './average.ts';
 import type { Backend } from './backend.ts';
-import type { Evaluation, MergeOutcome, ModelInit, ModelInput, PartitionSlot, Snapshot } from './contract.ts';
+import type {
+  Evaluation,
+  LentRows,
+  MergeOutcome,
+  MergeTerms,
+  ModelInit,
+  ModelInput,
+  PartitionSlot,
+  Snapshot,
+} from './contract.ts';
 import type { Dataset } from './dataset.ts';
 import { ModelError } from './errors.ts';
 import { decodeFrame, encodeFrame, maxFrameBytes } from './frame.ts';
 import { ProbeGate } from './gate.ts';
 import { featuresOf } from './instances.ts';
 import { allFinite, fromTensors, toTensors } from './layout.ts';
+import { scaledLent, withLent } from './lent.ts';
 import { crossEntropy, greatest, softmax } from './logits.ts';
-import { relativeDistance } from './merge.ts';
+import { mergeInto, relativeDistance } from './merge.ts';
 import { Network } from './network.ts';
 import { type Random, seeded, seedOf } from './random.ts';
 import { Batches, Sample } from './sample.ts';
-import { applyScaling, partitionRows, probeRows, type Rows, type Scaling, scalingOf, splitRows } from './split.ts';
+import {
+  applyScaling,
+  givenScaling,
+  partitionRows,
+  probeRows,
+  type Rows,
+  type Scaling,
+  scalingOf,
+  splitRows,
+} from './split.ts';
 import { createStrategy, type Strategy } from './strategy.ts';
 import { prepareData, type Tables } from './tables.ts';
 
@@ -27,6 +46,7 @@ export interface EngineInit {
   readonly partition: PartitionSlot;
   readonly data: Uint8Array;
   readonly ownData?: Uint8Array | undefined;
+  readonly scaling?: ModelInput['scaling'] | undefined;
   readonly resume?: Snapshot | undefined;
 }
 
@@ -47,6 +67,8 @@ export class Engine {
   readonly #trainTable: Dataset;
   readonly #trainRows: Rows;
   readonly #live: Float32Array;
+  #partition: PartitionSlot;
+  #lent: LentRows | undefined;
   #batches: Batches;
   #average: RunningAverage;
   #age = 0;
@@ -64,11 +86,15 @@ export class Engine {
     const split = splitRows(shared.rows, spec.data.split);
     this.#test = new Sample(shared, split.test);
     this.#probe = new Sample(shared, probeRows(split.train, probeSeed));
-    this.#scaling = scalingOf(shared, split.train, scale);
+    this.#scaling =
+      init.scaling === undefined
+        ? scalingOf(shared, split.train, scale)
+        : givenScaling(init.scaling, shared.columns, init.model.name);
     applyScaling(shared.features, this.#scaling);
     if (own !== undefined) applyScaling(own.features, this.#scaling);
     this.#trainTable = own ?? shared;
     this.#trainRows = own === undefined ? split.train : Int32Array.from({ length: own.rows }, (_, row) => row);
+    this.#partition = init.partition;
     this.#batches = this.#batchesOf(init.partition);
 
     this.#live = new Float32Array(network.layout.size);
@@ -137,7 +163,7 @@ export class Engine {
     return encodeFrame(this.#model.uid, own, this.#network.layout, codec);
   }
 
-  merge(bytes: Uint8Array): MergeOutcome {
+  merge(bytes: Uint8Array, terms?: MergeTerms): MergeOutcome {
     const refused = { age: this.#age, accepted: false, distance: Number.NaN };
     const decoded = decodeFrame(bytes, this.#model.uid, this.#network.layout);
     if (!decoded.isValid) {
@@ -149,17 +175,30 @@ export class Engine {
     const lossAfter = this.#measure(received.flat, this.#probe).loss;
     const outcome = { age: this.#age, distance, lossBefore, lossAfter };
     const own = { flat: this.#live, age: this.#age };
-    const share = this.#strategy.share(own, received);
+    const share = Math.min(this.#strategy.share(own, received), terms?.maxShare ?? 1);
     const limit = this.#gate.limit(lossBefore, share);
     // NaN and Infinity are above every limit.
     if (!(lossAfter <= limit)) {
       const found = `its loss on the shared probe is ${lossAfter.toPrecision(3)}, the limit is ${limit.toPrecision(3)}`;
       return { ...outcome, accepted: false, reason: `Message refused: ${found}.` };
     }
+    if (terms !== undefined) {
+      mergeInto(this.#live, received.flat, share);
+      return { ...outcome, accepted: true };
+    }
     this.#gate.accept(lossAfter, share);
     this.#age = this.#strategy.merge(own, received);
     if (share >= TAKEOVER_SHARE) this.#average.restart(this.#live);
     return { ...outcome, age: this.#age, accepted: true };
+  }
+
+  adopt(bytes: Uint8Array): void {
+    const decoded = decodeFrame(bytes, this.#model.uid, this.#network.layout);
+    if (!decoded.isValid) throw new ModelError(decoded.reason);
+    const { flat, age } = decoded.weights;
+    this.#live.set(flat);
+    this.#age = age;
+    this.#average = new RunningAverage(flat, age > 0);
   }
 
   evaluate(): Evaluation {
@@ -194,6 +233,13 @@ export class Engine {
 
   repartition(slot: PartitionSlot): void {
     this.#batches = this.#batchesOf(slot);
+    this.#partition = slot;
+  }
+
+  lend(rows: LentRows | undefined): void {
+    const terms = { model: this.#model.name, table: this.#trainTable, scaling: this.#scaling };
+    this.#lent = rows === undefined || rows.labels.length === 0 ? undefined : scaledLent(rows, terms);
+    this.#batches = this.#batchesOf(this.#partition);
   }
 
   dispose(): void {
@@ -203,7 +249,10 @@ export class Engine {
   #batchesOf(slot: PartitionSlot): Batches {
     const { data, learning } = this.#model.spec;
     const rows = partitionRows(this.#trainRows, this.#trainTable.labels, data.partition, slot);
-    return new Batches(this.#trainTable, rows, learning.batchSize, this.#random);
+    if (this.#lent === undefined) return new Batches(this.#trainTable, rows, learning.batchSize, this.#random);
+    const table = withLent(this.#trainTable, rows, this.#lent);
+    const all = Int32Array.from({ length: table.rows }, (_, row) => row);
+    return new Batches(table, all, learning.batchSize, this.#random);
   }
 
   #measure(flat: Float32Array, sample: Sample): Evaluation {

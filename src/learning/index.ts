@@ -10,13 +10,16 @@ export type {
   Learner,
   LearnerInit,
   LearnerLog,
+  LentRows,
   MergeOutcome,
+  MergeTerms,
   ModelInit,
   ModelInput,
   NamedTensor,
   PartitionSlot,
   Snapshot,
 } from './contract.ts';
+export { type DataLimits, type Dataset, parseCsv } from './dataset.ts';
 export {
   BackendUnavailableError,
   BadInputError,

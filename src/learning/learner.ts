@@ -93,8 +93,12 @@ class WorkerLearner implements Learner {
     return this.#call('message', []);
   }
 
-  merge(bytes: Uint8Array): Promise<Result<'merge'>> {
-    return this.#call('merge', [bytes]);
+  merge(...given: Arguments<'merge'>): Promise<Result<'merge'>> {
+    return this.#call('merge', given);
+  }
+
+  adopt(...given: Arguments<'adopt'>): Promise<void> {
+    return this.#call('adopt', given);
   }
 
   evaluate(): Promise<Result<'evaluate'>> {
@@ -119,6 +123,10 @@ class WorkerLearner implements Learner {
 
   repartition(...given: Arguments<'repartition'>): Promise<void> {
     return this.#call('repartition', given);
+  }
+
+  lend(...given: Arguments<'lend'>): Promise<void> {
+    return this.#call('lend', given);
   }
 
   async close(): Promise<void> {

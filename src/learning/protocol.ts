@@ -13,12 +13,14 @@ export type Operation =
   | 'update'
   | 'message'
   | 'merge'
+  | 'adopt'
   | 'evaluate'
   | 'snapshot'
   | 'load'
   | 'score'
   | 'predict'
-  | 'repartition';
+  | 'repartition'
+  | 'lend';
 
 export type Arguments<O extends Operation> = Parameters<Learner[O]>;
 export type Result<O extends Operation> = Awaited<ReturnType<Learner[O]>>;

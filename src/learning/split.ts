@@ -1,6 +1,6 @@
-import type { PartitionSlot } from './contract.ts';
+import type { ModelInput, PartitionSlot } from './contract.ts';
 import type { Dataset } from './dataset.ts';
-import { DataError } from './errors.ts';
+import { DataError, ModelError } from './errors.ts';
 import { seeded, shuffle } from './random.ts';
 
 /** Row numbers of a dataset. */
@@ -96,6 +96,16 @@ export function scalingOf(dataset: Dataset, rows: Rows, scale: number | undefine
     factor[c] = deviation > 1e-12 ? 1 / deviation : 0;
   }
   return { offset, factor };
+}
+
+/** Scaling as another learner of the model has it. @throws ModelError when it is for rows of another length */
+export function givenScaling({ factor, offset }: ModelInput['scaling'], columns: number, model: string): Scaling {
+  const factors = typeof factor === 'number' ? new Float32Array(columns).fill(factor) : Float32Array.from(factor);
+  const offsets = offset === undefined ? new Float32Array(columns) : Float32Array.from(offset);
+  if (factors.length !== columns || offsets.length !== columns) {
+    throw new ModelError(`The data have ${columns} feature columns, model ${model} takes ${factors.length}.`);
+  }
+  return { offset: offsets, factor: factors };
 }
 
 /** Scales rows of features in place. */

@@ -19,6 +19,8 @@ function perform(engine: Engine, request: Request): unknown {
       return engine.message();
     case 'merge':
       return engine.merge(...request.arguments);
+    case 'adopt':
+      return engine.adopt(...request.arguments);
     case 'evaluate':
       return engine.evaluate();
     case 'snapshot':
@@ -31,6 +33,8 @@ function perform(engine: Engine, request: Request): unknown {
       return engine.predict(...request.arguments);
     case 'repartition':
       return engine.repartition(...request.arguments);
+    case 'lend':
+      return engine.lend(...request.arguments);
   }
 }
 

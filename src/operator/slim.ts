@@ -1,5 +1,6 @@
-import { LABELS } from '../api/index.ts';
+import { LABELS, USER_ENTRY_FIELDS } from '../api/index.ts';
 import type {
+  ConfigMap,
   Existing,
   KubeObject,
   Node,
@@ -210,6 +211,21 @@ export function slimSecret(secret: Existing<Secret>): Existing<Secret> {
     metadata: metadataOf(secret, finding(secret)),
     ...(data === undefined ? {} : { data }),
   } as Existing<Secret>;
+}
+
+/** Anybody may have put anything into it: what no entry has is left out, and what is too long for one. */
+export function slimUser(entry: Existing<ConfigMap>): Existing<ConfigMap> {
+  const { apiVersion, kind, data } = entry;
+  const fields = Object.values(USER_ENTRY_FIELDS).flatMap((field) => {
+    const value = data?.[field];
+    return value === undefined || value.length > 128 ? [] : [[field, value] as const];
+  });
+  return {
+    apiVersion,
+    kind,
+    metadata: metadataOf(entry, finding(entry)),
+    data: Object.fromEntries(fields),
+  } as Existing<ConfigMap>;
 }
 
 export function slimVolume(volume: Existing<PersistentVolumeClaim>): Existing<PersistentVolumeClaim> {

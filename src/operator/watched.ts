@@ -1,6 +1,6 @@
-import { findCondition, LABELS } from '../api/index.ts';
+import { findCondition, LABELS, USER_ENTRY_LABELS } from '../api/index.ts';
 import {
-  type ConfigMap,
+  ConfigMap,
   type KubeObject,
   Namespace,
   type Node,
@@ -27,6 +27,7 @@ import {
   slimReservation,
   slimSecret,
   slimService,
+  slimUser,
   slimVolume,
 } from './slim.ts';
 
@@ -66,6 +67,12 @@ export const watched = {
   volumes: { trim: slimVolume } satisfies WatchDeclaration<PersistentVolumeClaim>,
   /** All of them: a person may have made one of a fleet's name. */
   budgets: { trim: slimBudget } satisfies WatchDeclaration<PodDisruptionBudget>,
+  /** What users ask to be let in with. */
+  users: {
+    selector: { labels: USER_ENTRY_LABELS },
+    trim: slimUser,
+    indexes: { network: ({ metadata }) => [networkIndex(metadata.namespace, metadata.labels?.[LABELS.network] ?? '')] },
+  } satisfies WatchDeclaration<ConfigMap>,
   charters: { selector: { labels: charterLabels } } satisfies WatchDeclaration<ConfigMap>,
   machines: { trim: slimMachine } satisfies WatchDeclaration<Node>,
 };
@@ -108,6 +115,8 @@ export const look = {
     stores.of(ValidatorNode).countByIndex('network', networkIndex(namespace, network)),
   modelsOf: (stores: Stores, namespace: string, network: string) =>
     stores.of(Model).byIndex('network', networkIndex(namespace, network)),
+  usersOf: (stores: Stores, namespace: string, network: string) =>
+    stores.of(ConfigMap, watched.users.selector).byIndex('network', networkIndex(namespace, network)),
   shardsOf: (stores: Stores, namespace: string, model: string) =>
     stores.of(ModelShard).byIndex('model', objectIndex(namespace, model)),
   heldBy: (stores: Stores, namespace: string, node: string) =>

@@ -2,6 +2,8 @@
 export const providerKey = {
   /** Who learns a model, by its uid. */
   model: (uid: string): string => `model/${uid}`,
+  /** Who takes data or models of users of a model, and has room: the "data market". */
+  data: (uid: string): string => `data/${uid}`,
   /** Who has the manifest of a version and at least one of its chunks, by the manifest's CID. */
   version: (cid: string): string => `version/${cid}`,
   /** Who has every chunk of a shard, of the newest certified version or of the one that it is pinned to. */

@@ -32,6 +32,7 @@ import { served } from './served-model.ts';
 import { step } from './start-error.ts';
 import { openState } from './state.ts';
 import { describe } from './status.ts';
+import { openUserRows, UserDesk } from './users/index.ts';
 import { Versions } from './versions.ts';
 import type { World } from './world.ts';
 
@@ -80,6 +81,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
     }),
   );
   const { validators, others, isValidator, peers } = new Roster(overlay, world.now);
+  const users = await openUserRows(options, state.identity, overlay, world);
 
   const holdings = new Holdings(store);
   opened.defer(() => holdings.close());
@@ -127,6 +129,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
     catchUp: (model, age, until) => versions.catchUp(model, age, until),
     aged: (uid, age) => versions.advance(uid, age),
     peers,
+    users: { rows: (uid) => users.rows.of(uid), spoiled: (uid) => users.rows.spoiled(uid) },
     reputation,
     metrics,
     problems,
@@ -181,6 +184,15 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
     task: (uid) => tasks.get(uid),
     isValidator,
   });
+  const desk = new UserDesk({
+    overlay,
+    ...users,
+    task: (uid) => tasks.get(uid),
+    onAnswered: (model, question, outcome) => metrics.userQuestions.inc({ model, question, outcome }),
+    now: world.now,
+    monotonic: world.monotonic,
+    log: log.child({ room: 'users' }),
+  });
   overlay.onInteraction((peer, event) => reputation.interaction(peer, event));
   overlay.onCharter((charter) => {
     const all = validators();
@@ -201,12 +213,13 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
     holdings,
     neighbours,
   });
-  const market = new Market({ overlay, validators, tasks: () => tasks.list(), versions, holdings, store });
+  const wanted = () => desk.wanted();
+  const market = new Market({ overlay, validators, tasks: () => tasks.list(), wanted, versions, holdings, store });
   const http = createHttp({
     metrics: metrics.registry,
-    refresh: () => refreshMetrics(metrics, reportParts, replicas, { store, swarm }, others()),
+    refresh: () => refreshMetrics(metrics, { ...reportParts, userRows: users.rows }, replicas, { store, swarm }, others()),
     notReady: () => (overlay.charter === undefined ? 'no charter yet: waits for the operator' : undefined),
-    status: () => describe(name, overlay, reportParts, replicas),
+    status: () => describe(name, overlay, { ...reportParts, userRows: users.rows }, replicas),
     model: (wanted) => {
       const task = tasks.list().find(({ model }) => model.name === wanted);
       return task && served(task);
@@ -238,6 +251,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
       versions,
       replicas,
       market,
+      desk,
       store,
       holdings,
       neighbours,

@@ -4,7 +4,7 @@ import type { CharterModel, Overlay } from '../overlay/index.ts';
 import type { ReputationBook } from '../trust/index.ts';
 import { dataOf } from './data.ts';
 import type { ValidatorMetrics } from './metrics.ts';
-import { ModelTask } from './model-task.ts';
+import { ModelTask, type ModelTaskParts } from './model-task.ts';
 import { ModelTasks } from './model-tasks.ts';
 import type { ValidatorOptions } from './options.ts';
 import type { Problems } from './problems.ts';
@@ -24,6 +24,7 @@ export interface LearnModelsParts {
   /** A model has learned on. */
   readonly aged: (uid: string, age: number) => void;
   readonly peers: () => readonly string[];
+  readonly users: NonNullable<ModelTaskParts['users']>;
   readonly reputation: ReputationBook;
   readonly metrics: ValidatorMetrics;
   readonly problems: Problems;
@@ -49,6 +50,7 @@ export function learnModels(parts: LearnModelsParts): ModelTasks {
         },
         judged: (peer, before, after) => reputation.mergeEffect(peer, before, after),
         aged: ({ model: { uid }, progress }) => parts.aged(uid, progress.age),
+        users: parts.users,
         random: world.random,
         sleep: world.sleep,
         monotonic: world.monotonic,

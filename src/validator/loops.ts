@@ -9,6 +9,7 @@ import { repeat } from './repeat.ts';
 import type { Replicas } from './replicas.ts';
 import type { Reporter } from './reporter.ts';
 import { challengeSomebody } from './storage-challenges.ts';
+import type { UserDesk } from './users/index.ts';
 import type { Versions } from './versions.ts';
 import type { World } from './world.ts';
 
@@ -18,6 +19,7 @@ const VERSIONS_MILLISECONDS = 1 * second;
 const REPLICAS_MILLISECONDS = 1 * second;
 const CHALLENGE_MILLISECONDS = 5 * second;
 const MARKET_MILLISECONDS = 5 * second;
+const USERS_MILLISECONDS = 1 * second;
 const REPUTATION_MILLISECONDS = 30 * second;
 
 export interface LoopsParts {
@@ -28,6 +30,7 @@ export interface LoopsParts {
   readonly versions: Versions;
   readonly replicas: Replicas;
   readonly market: Market;
+  readonly desk: UserDesk;
   readonly store: ChunkStore;
   readonly holdings: Holdings;
   readonly neighbours: Neighbours;
@@ -40,7 +43,7 @@ export interface LoopsParts {
 
 /** What a validator does again and again beside learning, until aborted. Settles when all has ended. */
 export async function runLoops(parts: LoopsParts, until: AbortSignal): Promise<void> {
-  const { overlay, reporter, versions, replicas, market, world, log } = parts;
+  const { overlay, reporter, versions, replicas, market, desk, world, log } = parts;
   const { sleep } = world;
   const again = (milliseconds: number, what: string, act: () => Promise<unknown> | unknown): Promise<void> => {
     const onError = (error: unknown) => log.error({ err: error }, `could not ${what}; tries again`);
@@ -58,6 +61,7 @@ export async function runLoops(parts: LoopsParts, until: AbortSignal): Promise<v
     again(VERSIONS_MILLISECONDS, 'look after versions', () => versions.tick()),
     again(REPLICAS_MILLISECONDS, 'hold what is placed here', () => replicas.sync(until)),
     again(MARKET_MILLISECONDS, 'tell what is here', () => market.sync()),
+    again(USERS_MILLISECONDS, 'forget what users sent', () => desk.sweep()),
     again(CHALLENGE_MILLISECONDS, 'challenge a neighbour', () => challengeSomebody({ ...parts, ...world }, until)),
     again(REPUTATION_MILLISECONDS, 'save reputation', parts.saveReputation),
   ]);

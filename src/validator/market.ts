@@ -10,6 +10,8 @@ export interface Offer {
   readonly isValidator: boolean;
   /** uids of the models that are learned here. */
   readonly models: readonly string[];
+  /** uids of the models that users may send to here. */
+  readonly wanted: readonly string[];
   /** Versions that are certified or pinned, with their manifest here. */
   readonly holdings: readonly Holding[];
   readonly placements: readonly Placement[];
@@ -18,8 +20,8 @@ export interface Offer {
 }
 
 /**
- * The keys under which others may look for this validator, most wanted first: that it is one, its models, versions of
- * which it has at least one chunk, shards of which it has all.
+ * The keys under which others may look for this validator, most wanted first: that it is one, its models, those
+ * that take users, versions of which it has at least one chunk, shards of which it has all.
  */
 export function keysOf(offer: Offer): readonly string[] {
   if (!offer.isValidator) return [];
@@ -27,10 +29,11 @@ export function keysOf(offer: Offer): readonly string[] {
     .filter(({ map }) => map.count > 0)
     .toSorted((a, b) => b.manifest.age - a.manifest.age)
     .map(({ cid }) => providerKey.version(cid.toString()));
+  const data = offer.wanted.map(providerKey.data);
   const shards = offer.placements
     .filter((placement) => isComplete(placement, offer))
     .map(({ model, index, of }) => providerKey.shard(model, index, of));
-  const keys = [providerKey.validators, ...offer.models.map(providerKey.model), ...versions, ...shards];
+  const keys = [providerKey.validators, ...offer.models.map(providerKey.model), ...data, ...versions, ...shards];
   return [...new Set(keys)].slice(0, maxProvidedKeys);
 }
 
@@ -48,6 +51,8 @@ export interface MarketParts {
   /** Validators of the charter in force. */
   readonly validators: () => readonly Member[];
   readonly tasks: () => readonly Pick<ModelTask, 'model'>[];
+  /** uids of the models that users may send to here. */
+  readonly wanted: () => readonly string[];
   readonly versions: Pick<Versions, 'kept' | 'latest'>;
   readonly holdings: Pick<Holdings, 'list'>;
   readonly store: Pick<ChunkStore, 'has'>;
@@ -80,7 +85,7 @@ export class Market {
   }
 
   #offer(): Offer {
-    const { overlay, validators, tasks, versions, holdings, store } = this.#parts;
+    const { overlay, validators, tasks, wanted, versions, holdings, store } = this.#parts;
     const { charter, peerId } = overlay;
     const lasting = new Set([
       ...versions.kept().map(({ cid }) => cid.toString()),
@@ -89,6 +94,7 @@ export class Market {
     return {
       isValidator: validators().some((member) => member.peerId === peerId),
       models: tasks().map(({ model }) => model.uid),
+      wanted: wanted(),
       holdings: holdings.list().filter(({ cid }) => lasting.has(cid.toString()) && store.has(cid)),
       placements: charter?.placements ?? [],
       newest: (uid) => versions.latest(uid)?.version,

@@ -3,11 +3,12 @@ import type { Member } from '../overlay/index.ts';
 import type { ValidatorMetrics } from './metrics.ts';
 import type { Replicas } from './replicas.ts';
 import type { ReportParts } from './report.ts';
+import type { UserRows } from './users/index.ts';
 
 /** Brings the gauges up to date; called when somebody reads them. */
 export function refreshMetrics(
   metrics: ValidatorMetrics,
-  parts: ReportParts,
+  parts: ReportParts & { readonly userRows: Pick<UserRows, 'count'> },
   replicas: Replicas,
   { store, swarm }: { readonly store: Pick<ChunkStore, 'scrubbed'>; readonly swarm: Pick<Swarm, 'traffic'> },
   others: readonly Member[],
@@ -33,14 +34,15 @@ export function refreshMetrics(
   metrics.swarmBytes.inc({ kind: 'wrong' }, wrongBytes);
   if (sinceRoundMs === undefined) metrics.scrubAgeSeconds.remove();
   else metrics.scrubAgeSeconds.set(sinceRoundMs / 1000);
-  for (const gauge of [metrics.updates, metrics.loss, metrics.accuracy, metrics.divergence, metrics.certifiedUpdates])
-    gauge.reset(); // models that are learned here no longer have no line
+  const { updates, loss, accuracy, divergence, certifiedUpdates, userRows } = metrics;
+  for (const gauge of [updates, loss, accuracy, divergence, certifiedUpdates, userRows]) gauge.reset(); // models that are learned here no longer have no line
   for (const { model, progress } of parts.tasks()) {
     const label = { model: model.name };
     metrics.updates.set(label, progress.age);
     if (progress.loss !== undefined) metrics.loss.set(label, progress.loss);
     if (progress.accuracy !== undefined) metrics.accuracy.set(label, progress.accuracy);
     if (progress.divergence !== undefined) metrics.divergence.set(label, progress.divergence);
+    if (model.spec.data.users !== undefined) userRows.set(label, parts.userRows.count(model.uid));
     metrics.certifiedUpdates.set(label, parts.latest(model.uid)?.age ?? 0);
   }
   metrics.reputation.reset();

@@ -89,6 +89,18 @@ export function createValidatorMetrics() {
       labelNames: ['kind'] as const,
       registers,
     }),
+    userRows: new Gauge({
+      name: 'murmuration_user_rows_count',
+      help: 'Rows of users that this validator keeps and trains on.',
+      labelNames: model,
+      registers,
+    }),
+    userQuestions: new Counter({
+      name: 'murmuration_user_questions_total',
+      help: "Users' questions, by kind (offer, data, model, weights, forget) and outcome: ok, or why they were refused.",
+      labelNames: ['model', 'question', 'outcome'] as const,
+      registers,
+    }),
     votes: new Counter({
       name: 'murmuration_votes_total',
       help: 'Proposals judged by this validator, by verdict.',

@@ -1,9 +1,11 @@
 import type { Logger } from 'pino';
 import {
   type BackendName,
+  BadInputError,
   DataError,
   type Learner,
   LearnerStoppedError,
+  type LentRows,
   ModelError,
   type PartitionSlot,
   type Snapshot,
@@ -34,6 +36,11 @@ export interface ModelTaskParts extends WakeParts {
   readonly judged: (peer: string, lossBefore: number, lossAfter: number) => void;
   /** The age has grown; called after every update. */
   readonly aged: (task: ModelTask) => void;
+  /** Rows of users that the model is to be trained on too; and word that it cannot be, so that they are given up. */
+  readonly users?: {
+    readonly rows: (uid: string) => LentRows | undefined;
+    readonly spoiled: (uid: string) => Promise<unknown>;
+  };
   readonly random: () => number;
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   /** Milliseconds, never going back. */
@@ -105,6 +112,11 @@ export class ModelTask {
     if (this.#learner !== undefined) await this.#takePart(this.#learner);
   }
 
+  /** Has the learner train on the rows of users as they are now. Never rejects. */
+  async lendAgain(): Promise<void> {
+    if (this.#learner !== undefined) await this.#lend(this.#learner);
+  }
+
   /** A neighbour's model; it is merged in the next round. */
   receive(from: string, message: Uint8Array): void {
     this.#loop?.receive(from, message);
@@ -150,9 +162,10 @@ export class ModelTask {
       this.#learner = learner;
       this.#loop = loop;
       this.#failures = 0;
+      if (this.#parts.users?.rows(model.uid) !== undefined) await this.#lend(learner);
       if (!isSame(slot, this.#partition)) await this.#takePart(learner); // the fleet changed while it was loaded
       await Promise.race([
-        loop.run(end),
+        loop.run(end).catch((error: unknown) => this.#giveUpLent(error)),
         this.#every(EVALUATE_MILLISECONDS, end, () => this.#evaluate(learner)),
         this.#every(model.spec.learning.checkpointSeconds * second, end, () => this.#checkpoint(learner)),
       ]);
@@ -163,6 +176,28 @@ export class ModelTask {
       if (signal.aborted) await this.#checkpoint(learner).catch((error: unknown) => this.#report(error));
       await learner.close();
     }
+  }
+
+  async #lend(learner: Learner): Promise<void> {
+    const { users } = this.#parts;
+    try {
+      await learner.lend(users?.rows(this.model.uid));
+    } catch (error) {
+      if (error instanceof LearnerStoppedError) return; // its successor is lent them
+      this.#log.warn({ err: error }, 'rows of users do not fit the model (any more): gives them up');
+      await users?.spoiled(this.model.uid);
+      if (!(error instanceof BadInputError)) this.#report(error);
+    }
+  }
+
+  /** Training that diverges while users' rows are in it may do so because of them: it is tried without. */
+  async #giveUpLent(error: unknown): Promise<never> {
+    const { users } = this.#parts;
+    if (error instanceof ModelError && users?.rows(this.model.uid) !== undefined) {
+      this.#log.warn({ err: error }, 'training failed with rows of users: gives them up');
+      await users.spoiled(this.model.uid);
+    }
+    throw error;
   }
 
   async #takePart(learner: Learner): Promise<void> {

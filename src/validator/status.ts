@@ -1,12 +1,13 @@
 import type { Overlay } from '../overlay/index.ts';
 import type { Replicas } from './replicas.ts';
 import type { ReportParts } from './report.ts';
+import type { UserRows } from './users/index.ts';
 
 /** `GET /status`: the same facts as in the report to neighbours, by names instead of keys, for a person or a script. */
 export function describe(
   name: string,
   overlay: Pick<Overlay, 'peerId' | 'charter'>,
-  parts: ReportParts,
+  parts: ReportParts & { readonly userRows: Pick<UserRows, 'count'> },
   replicas: Replicas,
 ) {
   return {
@@ -23,6 +24,7 @@ export function describe(
         uid: model.uid,
         ...progress,
         partition,
+        userRows: parts.userRows.count(model.uid),
         startedFrom: origin?.from,
         startedAtAge: origin?.age,
         certified: certificate && {

@@ -7,11 +7,12 @@ import { describe, expect, it } from 'vitest';
 
 /**
  * The shape of the house, held by reading imports: arrows between rooms go one way.
- * cli -> {operator, validator} -> {overlay, chunks, learning, trust, kube} -> {api, codec, disk}
+ * cli -> {operator, validator} -> user -> {overlay, chunks, learning, trust, kube} -> {api, codec, disk}
  */
 const floors = [
   ['api', 'codec', 'disk'],
   ['overlay', 'chunks', 'learning', 'trust', 'kube'],
+  ['user'],
   ['operator', 'validator'],
   ['cli'],
 ] as const;
@@ -19,6 +20,8 @@ const floors = [
 const alone = ['api', 'kube', 'codec', 'disk'];
 /** Rooms that could be published with the two for bytes and files. */
 const nearlyAlone = ['chunks', 'trust'];
+/** What the users' library may be made of: it is for programs outside of a cluster. */
+const ofUser = ['api', 'codec', 'learning', 'overlay'];
 /** A door beside a room's index.ts: what names and counts look like, for the rooms that define messages of their own. */
 const sideDoors = ['src/overlay/shapes.ts'];
 
@@ -79,6 +82,11 @@ describe('the architecture', () => {
 
   it.each(nearlyAlone)('keeps %s free of anything else of ours but codec and disk', (room) => {
     const more = between.filter(({ from, to }) => roomOf(from) === room && !['codec', 'disk'].includes(roomOf(to)));
+    expect(more.map(text)).toEqual([]);
+  });
+
+  it("keeps the users' library free of what runs in a cluster", () => {
+    const more = between.filter(({ from, to }) => roomOf(from) === 'user' && !ofUser.includes(roomOf(to)));
     expect(more.map(text)).toEqual([]);
   });
 

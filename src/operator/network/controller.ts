@@ -19,6 +19,7 @@ import { labelledNetwork, networkKey, networkOfKey } from './key.ts';
 import { DIAL_MS } from './overlays.ts';
 import { dialable, type NetworkWorld, planCharter } from './plan.ts';
 import { buildRecord, type CharterRecord, readRecord } from './record.ts';
+import { untilNextEnd } from './users.ts';
 
 /** Changes that come together become one charter. ms */
 const PACE_MS = 250;
@@ -37,6 +38,7 @@ export function networkController(parts: Parts): Controller<ConfigMap> {
       watched.shards,
     )
     .watches(Pod, labelledNetwork, { ...watched.pods, on: told.address })
+    .watches(ConfigMap, labelledNetwork, watched.users)
     .reads(Namespace)
     .on(parts.view.networks)
     .run(paced(PACE_MS, parts.now, (context) => reconcileNetwork(context, parts)));
@@ -72,6 +74,8 @@ async function reconcileNetwork(context: ReconcileContext, parts: Parts): Promis
     nodes: nodes.map((node) => ({ node, pod: stores.of(Pod).get({ namespace, name: node.metadata.name }) })),
     models,
     shards: models.flatMap(({ metadata }) => look.shardsOf(stores, namespace, metadata.name)),
+    users: look.usersOf(stores, namespace, name),
+    nowSeconds: Math.floor(parts.now() / 1000),
     operator: authority.overlayPeerId,
     recordedContent: record.content,
     recordedSeq: record.seq,
@@ -83,7 +87,7 @@ async function reconcileNetwork(context: ReconcileContext, parts: Parts): Promis
   await parts.overlays.speak(network, spoken.signed, spoken.charter, authority);
   parts.metrics.observeNetwork(namespace, name, spoken.charter.seq, spoken.charter.members.length);
   const settled = parts.overlays.dial(network, dialable(world));
-  return settled ? {} : { requeueAfterMs: DIAL_MS };
+  return { requeueAfterMs: settled ? untilNextEnd(spoken.charter.members, parts.now()) : DIAL_MS };
 }
 
 /** Who is new in the recorded charter may have its pod now. */

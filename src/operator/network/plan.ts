@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { Pod } from '../../kube/index.ts';
+import type { ConfigMap, Pod } from '../../kube/index.ts';
 import { type Charter, type CharterModel, type Member, maxModelLabels, type Placement } from '../../overlay/index.ts';
 import { digestOf } from '../digest.ts';
 import type { Model, ModelShard, ValidatorNode } from '../kinds.ts';
 import { PORTS } from '../node/children/pod.ts';
 import { isPodReady } from '../node/pod-state.ts';
+import { MAX_USERS, usersOf } from './users.ts';
 
 /** What a charter says, without its number and date. */
 export type CharterContent = Pick<Charter, 'members' | 'models' | 'placements'>;
@@ -16,6 +17,10 @@ export interface NetworkWorld {
   readonly nodes: readonly { readonly node: ValidatorNode; readonly pod: Pod | undefined }[];
   readonly models: readonly Model[];
   readonly shards: readonly ModelShard[];
+  /** What users ask to be let in with. */
+  readonly users: readonly ConfigMap[];
+  /** Unix seconds. */
+  readonly nowSeconds: number;
   /** Peer id of the operator on the overlay. */
   readonly operator: string;
   /** Digest of the content that was recorded last; undefined where that charter is not ours or cannot be read. */
@@ -45,7 +50,9 @@ export function planCharter(world: NetworkWorld): CharterPlan {
 /** Everything in a fixed order, so that equal worlds give equal bytes. */
 export function charterContent(world: NetworkWorld): CharterContent {
   const members = membersOf(world);
-  const peers = new Map(members.map(({ name, peerId }) => [name, peerId]));
+  // A user may be called as a validator is.
+  const validators = members.filter(({ role }) => role === 'validator');
+  const peers = new Map(validators.map(({ name, peerId }) => [name, peerId]));
   const models = fittingModels(world.models).toSorted(byName);
   return { members, models: models.map(charterModel), placements: placementsOf({ ...world, models }, peers) };
 }
@@ -72,7 +79,10 @@ export function fittingModels(models: readonly Model[]): readonly Model[] {
 const byName = (a: { metadata: { name: string } }, b: { metadata: { name: string } }): number =>
   a.metadata.name < b.metadata.name ? -1 : 1;
 
-function membersOf({ nodes, operator }: NetworkWorld): readonly Member[] {
+/** What a charter has room for, see overlay/charter-shapes.ts. */
+const MOST_MEMBERS = 2000;
+
+function membersOf({ nodes, users, nowSeconds, operator }: NetworkWorld): readonly Member[] {
   const seen = new Set<string>([operator]);
   const validators: Member[] = [];
   for (const { node, pod } of [...nodes].sort((a, b) => byAge(a.node, b.node))) {
@@ -92,7 +102,12 @@ function membersOf({ nodes, operator }: NetworkWorld): readonly Member[] {
     notAfter: 0,
     addresses: [],
   };
-  return [observer, ...validators.sort((a, b) => (a.name < b.name ? -1 : 1))];
+  const room = Math.max(0, Math.min(MAX_USERS, MOST_MEMBERS - 1 - validators.length));
+  return [
+    observer,
+    ...validators.sort((a, b) => (a.name < b.name ? -1 : 1)),
+    ...usersOf(users, seen, nowSeconds, room),
+  ];
 }
 
 /** Of two that claim one peer id, the older one keeps it. */

@@ -410,6 +410,18 @@ const MODELS: readonly Case[] = [
     { split: { testRows: 0 } },
     'split.testRows in body should be greater than or equal to 1',
   ),
+  withData('that takes data from users', { users: {} }),
+  withData('that takes little for a short time', { users: { retainSeconds: 60, maxRows: 10, maxRowsPerUser: 10 } }),
+  withData(
+    'that takes more of one user than of all',
+    { users: { maxRows: 10 } },
+    'data.users.maxRowsPerUser must not be more than data.users.maxRows',
+  ),
+  withData(
+    'that keeps what users send for no time',
+    { users: { retainSeconds: 0 } },
+    'users.retainSeconds in body should be greater than or equal to 1',
+  ),
   learning('by a strategy to come', { strategy: 'noloco' }, 'supported values: "gossip"'),
   learning(
     'without a pause',

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { ModelSpec } from '../../../src/api/index.ts';
 import { type Backend, loadBackend } from '../../../src/learning/backend.ts';
-import type { BackendName, PartitionSlot, Snapshot } from '../../../src/learning/contract.ts';
+import type { BackendName, ModelInput, PartitionSlot, Snapshot } from '../../../src/learning/contract.ts';
 import { type Dataset, parseCsv } from '../../../src/learning/dataset.ts';
 import { Engine } from '../../../src/learning/engine.ts';
 import { seeded } from '../../../src/learning/random.ts';
@@ -38,6 +38,7 @@ export interface EngineOptions {
   readonly partition?: PartitionSlot;
   readonly data?: Uint8Array;
   readonly ownData?: Uint8Array;
+  readonly scaling?: ModelInput['scaling'];
   readonly resume?: Snapshot;
 }
 
@@ -47,6 +48,7 @@ export async function engine(options: EngineOptions = {}): Promise<Engine> {
     partition: options.partition ?? { index: 0, of: 4 },
     data: options.data ?? DIGITS,
     ownData: options.ownData,
+    scaling: options.scaling,
     resume: options.resume,
   });
 }

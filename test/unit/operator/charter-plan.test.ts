@@ -12,7 +12,7 @@ import {
 } from '../../../src/operator/network/plan.ts';
 import { contentDigest } from '../../../src/operator/network/record.ts';
 import { maxModelLabels } from '../../../src/overlay/index.ts';
-import { Cluster, nodeOf } from './cluster.ts';
+import { Cluster, NOW, nodeOf } from './cluster.ts';
 
 const cluster = new Cluster();
 const validator = (name: string, change: object = {}, metadata: object = {}) => {
@@ -42,6 +42,8 @@ const world = (change: Partial<NetworkWorld> = {}): NetworkWorld => ({
   recordedContent: undefined,
   recordedSeq: 0,
   heardSeq: 0,
+  users: [],
+  nowSeconds: NOW / 1000,
   ...change,
 });
 
@@ -159,5 +161,65 @@ describe('the plan of a charter', () => {
       'peer-a': '/ip4/10.0.0.7/tcp/4001',
       'peer-b': '/ip6/fd00::7/tcp/4001',
     });
+  });
+});
+
+describe('users', () => {
+  const peer = (n: number) =>
+    `12D3KooW${String.fromCharCode(65 + Math.floor(n / 50))}${'abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ1'[n % 50]}${'a'.repeat(42)}`;
+  const hour = 3600 * 1000;
+  const entry = (n: number, data: object = {}, metadata: object = {}): NetworkWorld['users'][number] => ({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name: `user-${n}`,
+      creationTimestamp: new Date(NOW - 2000 * hour + n * hour).toISOString(),
+      ...metadata,
+    } as never,
+    data: { peerId: peer(n), name: `user-${n}`, notAfter: new Date(NOW + hour).toISOString(), ...data },
+  });
+  const usersIn = (users: NetworkWorld['users'], change: Partial<NetworkWorld> = {}) =>
+    charterContent(world({ users, ...change })).members.filter(({ role }) => role === 'user');
+
+  it('are let in until their time is over, without weight or address', () => {
+    const until = NOW / 1000 + 3600;
+    expect(usersIn([entry(1)])).toEqual([
+      { peerId: peer(1), name: 'user-1', stakeKey: '', weight: 0, role: 'user', notAfter: until, addresses: [] },
+    ]);
+    expect(usersIn([entry(1)], { nowSeconds: until - 1 })).toHaveLength(1);
+    expect(usersIn([entry(1)], { nowSeconds: until })).toEqual([]);
+    expect(usersIn([entry(1, {}, { deletionTimestamp: '2026-11-21T12:00:00Z' })])).toEqual([]);
+  });
+
+  it('make no new charter while nothing changes, whatever their order', () => {
+    const users = [entry(1), entry(2), entry(3)];
+    const recordedContent = contentDigest(charterContent(world({ users })));
+    const same = world({ users: users.toReversed(), recordedContent, recordedSeq: 4, nowSeconds: NOW / 1000 + 60 });
+    expect(planCharter(same)).toEqual({ say: 'nothing' });
+    const over = world({ users, recordedContent, recordedSeq: 4, nowSeconds: NOW / 1000 + 7200 });
+    expect(planCharter(over)).toMatchObject({ say: 'charter', seq: 5 });
+  });
+
+  it.each([
+    ['no peer id', { peerId: 'somebody' }],
+    ['no end', { notAfter: 'never' }],
+    ['a name that moves a cursor', { name: '\u001b[2J' }],
+  ])('with %s are passed over', (_, data) => {
+    expect(usersIn([entry(1, data), entry(2)]).map(({ peerId }) => peerId)).toEqual([peer(2)]);
+  });
+
+  it('take no validator’s place, nor its shards by its name', () => {
+    const nodes = [validator('a', { peerId: peer(1) })];
+    const { members, placements } = charterContent(world({ nodes, users: [entry(1), entry(2, { name: 'a' })] }));
+    expect(members.filter(({ peerId }) => peerId === peer(1)).map(({ role }) => role)).toEqual(['validator']);
+    expect(placements[0]?.holders).toEqual([peer(1)]);
+  });
+
+  it('are 256 at most, those that came first', () => {
+    const users = Array.from({ length: 300 }, (_, n) => entry(n));
+    const letIn = usersIn(users.toReversed());
+    expect(letIn).toHaveLength(256);
+    expect(letIn.map(({ peerId }) => peerId)).not.toContain(peer(299));
+    expect(letIn.map(({ peerId }) => peerId)).toContain(peer(0));
   });
 });

@@ -250,6 +250,8 @@ export class CrashOperator {
       recordedContent: annotations[CHARTER_CONTENT],
       recordedSeq,
       heardSeq: 0,
+      users: [],
+      nowSeconds: 0,
     });
     if (plan.say === 'nothing') {
       this.#chartered = new Set(Object.keys((present as { data?: object } | undefined)?.data ?? {}));

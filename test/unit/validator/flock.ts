@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -79,6 +80,7 @@ export class Flock implements AsyncDisposable {
     const stop = new AbortController();
     const log = pino({ level: process.env.LOG_LEVEL ?? 'silent' }).child({ node: bird.name });
     const socket = path.join(bird.folder, 'signer.sock');
+    const ownData = path.join(bird.folder, 'own.csv');
     await startSigner({
       keyFile: path.join(bird.folder, 'stake.key'),
       socket,
@@ -98,6 +100,7 @@ export class Flock implements AsyncDisposable {
       listen: bird.member.addresses[0]!,
       http: '127.0.0.1:0',
       mounts: path.join(bird.folder, 'mounts'),
+      ...(existsSync(ownData) ? { ownData } : {}),
       log,
       signal: stop.signal,
       world,

@@ -23,6 +23,7 @@ const [newest, older] = [version(4, 200), version(4, 100)];
 const offer = (change: Partial<Offer> = {}): Offer => ({
   isValidator: true,
   models: [uid],
+  wanted: [],
   holdings: [holding(newest, [0, 1, 2])],
   placements: [shard(0, 2), shard(1, 2)],
   newest: () => newest.cid.toString(),
@@ -37,6 +38,10 @@ describe('what a validator may be looked up by', () => {
       `version/${newest.cid}`,
       `shard/${uid}/0/2`, // it has chunks 0 and 1 of four, and only one of the other half
     ]);
+  });
+
+  it('is a model that it takes users of', () => {
+    expect(keysOf(offer({ wanted: [uid] }))).toContain(`data/${uid}`);
   });
 
   it('is no version of which it has the manifest alone', () => {
@@ -92,6 +97,7 @@ describe('the market', () => {
       },
       validators: () => world.charter.members,
       tasks: () => [{ model: digits() }],
+      wanted: () => [],
       versions: {
         kept: () => world.kept.map(({ cid, manifest }) => ({ cid, model: manifest.model, age: manifest.age })),
         latest: () => world.kept[0] && ({ version: world.kept[0].cid.toString() } as never),

@@ -4,7 +4,6 @@ import { createValidatorMetrics, type ValidatorMetrics } from '../../../src/vali
 import { refreshMetrics } from '../../../src/validator/metrics-refresh.ts';
 import { Problems } from '../../../src/validator/problems.ts';
 import type { Replicas } from '../../../src/validator/replicas.ts';
-import type { ReportParts } from '../../../src/validator/report.ts';
 
 const parts = { peers: () => [], usedBytes: () => 5, tasks: () => [], problems: new Problems() };
 const replicas = { standing: () => ({ assigned: 0, held: 0 }) };
@@ -14,7 +13,7 @@ const unlooked = { checked: 0, corrupt: 0, unreadable: 0, rounds: 0, sinceRoundM
 /** Lines of metrics whose names match, after a refresh with what the store and the swarm count. */
 async function told(metrics: ValidatorMetrics, of: RegExp, scrubbed: ScrubCounts, traffic: SwarmTraffic) {
   const counts = { store: { scrubbed }, swarm: { traffic } };
-  refreshMetrics(metrics, parts as unknown as ReportParts, replicas as Replicas, counts, []);
+  refreshMetrics(metrics, parts as unknown as Parameters<typeof refreshMetrics>[1], replicas as Replicas, counts, []);
   const lines = (await metrics.registry.metrics()).split('\n');
   return lines.filter((line) => of.test(line)).map((line) => line.trim());
 }

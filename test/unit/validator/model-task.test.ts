@@ -46,6 +46,8 @@ function fakeLearner(init: LearnerInit, size: number, done: string[]): Learner {
     score: async () => ({ loss: 1, accuracy: 0.5 }),
     predict: async () => [],
     repartition: async ({ index, of }) => void done.push(`part ${index}/${of}`),
+    adopt: async () => undefined,
+    lend: async (rows) => void done.push(`lent ${rows?.labels.length ?? 0}`),
     close: async () => void done.push('close'),
   };
 }
