@@ -49,6 +49,13 @@ export function readDuration(text: string): number {
   return milliseconds;
 }
 
+/** A number of things, one at least. */
+export function readCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isSafeInteger(count) || count < 1) throw new InvalidArgumentError('Write a whole number from 1 on.');
+  return count;
+}
+
 /** Names from a list with commas. */
 export function readNames(text: string): readonly string[] {
   return text

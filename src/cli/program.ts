@@ -1,7 +1,16 @@
 /** Every command with its flags. What a command does is imported when it runs, so that --help answers at once. */
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
-import { readAddress, readDuration, readNames, readNetwork, withCluster, withExamples, withOutput } from './flags.ts';
+import {
+  readAddress,
+  readCount,
+  readDuration,
+  readNames,
+  readNetwork,
+  withCluster,
+  withExamples,
+  withOutput,
+} from './flags.ts';
 import type { Io } from './io.ts';
 import { projectFolder } from './project.ts';
 
@@ -35,6 +44,7 @@ export function createProgram(io: Io): Command {
   addPredict(program, io);
   addSearch(program, io);
   addPull(program, io);
+  addUser(program, io);
   addKey(program, io);
   program.commandsGroup('Run by pods:');
   addOperator(program, io);
@@ -141,6 +151,60 @@ function addPull(program: Command, io: Io): void {
     ['murmur pull digits --out model-7 --version bafyrei...', 'one version, found with murmur search -o wide'],
   ]).action(async (model, flags) =>
     (await import('./commands/pull.ts')).pull({ ...flags, model, release: releaseVersion() }, io),
+  );
+}
+
+function addUser(program: Command, io: Io): void {
+  const user = program
+    .command('user')
+    .description('Take part in a model with your own rows, without running a validator.');
+  withExamples(user, [
+    [
+      'murmur user join digits --data mine.csv',
+      'send your rows, sealed to three validators, and models trained on them',
+    ],
+    ['murmur user leave digits', 'have your rows forgotten now'],
+  ]);
+  const join = user
+    .command('join')
+    .description('Train on your rows, and send rows (sealed), models or both to validators found in the DHT.')
+    .argument('<model>', 'name of the Model; its spec has to have data.users')
+    .requiredOption('--data <file>', 'your table: CSV, or gzip of it, with the columns of the model')
+    .addOption(
+      new Option('--share <what>', 'data: rows only; model: no row leaves this machine')
+        .choices(['data', 'model', 'both'])
+        .default('both'),
+    )
+    .addOption(new Option('--to <count>', 'validators to send to').argParser(readCount).default(3))
+    .addOption(new Option('--rounds <count>', 'rounds (default: 1 for data, else 10)').argParser(readCount))
+    .option('--watch', 'go on until Ctrl-C', false)
+    .option('--label <column>', 'label column (default: that of the model)')
+    .option('--name <name>', 'what you are called in the cluster', 'user')
+    .option('--identity <file>', 'your key; made where there is none (default: ~/.config/murmuration/user.key)')
+    .addOption(
+      new Option('--for <duration>', 'how long you are let in; rows are forgotten then at the latest')
+        .argParser(readDuration)
+        .default(86_400 * second, '24 h'),
+    )
+    .option('--authority <peer id>', 'who must have signed the charter (default: as the cluster has it recorded)');
+  withExamples(withOutput(withCluster(join)), [
+    ['murmur user join digits --data mine.csv', 'rows and models, to three validators, ten rounds'],
+    ['murmur user join digits --data mine.csv --share model --watch', 'models only, until Ctrl-C'],
+    ['murmur user join digits --data mine.csv --share data --to 1 --for 1h', 'rows, to one validator, for an hour'],
+  ]).action(async (model, flags) =>
+    (await import('./commands/user.ts')).userJoin({ ...flags, ...program.opts(), model }, io),
+  );
+  const leave = user
+    .command('leave')
+    .description('Have validators forget your rows, and leave the network.')
+    .argument('<model>', 'name of the Model')
+    .option('--identity <file>', 'your key (default: ~/.config/murmuration/user.key)')
+    .option('--authority <peer id>', 'who must have signed the charter (default: as the cluster has it recorded)');
+  withExamples(withOutput(withCluster(leave)), [
+    ['murmur user leave digits', 'with the identity that joined'],
+    ['murmur user leave digits --identity other.key', 'with another one'],
+  ]).action(async (model, flags) =>
+    (await import('./commands/user.ts')).userLeave({ ...flags, ...program.opts(), model }, io),
   );
 }
 

@@ -1,7 +1,13 @@
 /** What a pulled version is held against: the charter of the network, signed by the authority. */
 import { AUTHORITY_RECORD, CHARTER_FILE, charterName, RECORD_FIELDS } from '../../api/index.ts';
 import { type Client, ConfigMap, Forbidden, Pod } from '../../kube/index.ts';
-import { type Charter, decodeSignedCharter, InvalidCharterError, openCharter } from '../../overlay/index.ts';
+import {
+  type Charter,
+  decodeSignedCharter,
+  InvalidCharterError,
+  openCharter,
+  type SignedCharter,
+} from '../../overlay/index.ts';
 import { failed, reasonOf } from '../errors.ts';
 import { systemNamespace } from '../up/release.ts';
 
@@ -16,6 +22,8 @@ export interface Authority {
 /** A charter whose signature is the authority's. */
 export interface Trusted {
   readonly charter: Charter;
+  /** As it was signed. */
+  readonly signed: SignedCharter;
   readonly authority: Authority;
 }
 
@@ -47,7 +55,7 @@ export async function readTrusted(where: TrustedFrom): Promise<Trusted> {
   try {
     const signed = decodeSignedCharter(Buffer.from(file, 'base64'));
     const expected = { authority: authority.peerId, network: `${namespace}/${network}` };
-    return { charter: await openCharter(signed, expected), authority };
+    return { charter: await openCharter(signed, expected), signed, authority };
   } catch (error) {
     const why = error instanceof InvalidCharterError ? error.message : reasonOf(error);
     throw failed(

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
 const commands = [
-  ...['up', 'down', 'status', 'top', 'predict', 'search', 'pull', 'key export'],
+  ...['up', 'down', 'status', 'top', 'predict', 'search', 'pull', 'user join', 'user leave', 'key export'],
   ...['operator', 'validator', 'signer'],
 ];
 

@@ -1,0 +1,89 @@
+/** A way from here to pods: the API server's port-forward, one WebSocket a connection, behind ports of this machine. */
+import { createServer, type Server, type Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
+import { type KubeConfig, PortForward } from '@kubernetes/client-node';
+
+/** Port of a validator on which it speaks libp2p. */
+const P2P_PORT = 4001;
+
+/**
+ * Local ports that lead to pods. Whoever else on this machine connects to one meets a validator's handshake, which lets in
+ * members only; and what goes through is encrypted from end to end, so the API server reads nothing.
+ */
+export class Tunnels implements AsyncDisposable {
+  readonly #forward: PortForward;
+  readonly #namespace: string;
+  readonly #ports = new Map<string, Promise<number>>();
+  readonly #servers = new Set<Server>();
+  readonly #sockets = new Set<Socket>();
+  /** Why the last connection to a pod was not made, by pod. */
+  readonly #refused = new Map<string, string>();
+
+  constructor(config: KubeConfig, namespace: string) {
+    this.#forward = new PortForward(config);
+    this.#namespace = namespace;
+  }
+
+  /** A multiaddr of this machine that leads to the pod. Nothing is connected before somebody dials it. */
+  async to(pod: string): Promise<string> {
+    const port = this.#ports.get(pod) ?? this.#listen(pod);
+    this.#ports.set(pod, port);
+    return `/ip4/127.0.0.1/tcp/${await port}`;
+  }
+
+  /** Why pods cannot be reached, as far as the API server said. */
+  get refusals(): readonly string[] {
+    return [...this.#refused].map(([pod, why]) => `${pod}: ${why}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await Promise.all([...this.#servers].map((server) => new Promise((resolve) => server.close(resolve))));
+  }
+
+  #listen(pod: string): Promise<number> {
+    const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => void this.#connect(socket, pod));
+    this.#servers.add(server);
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(0, '127.0.0.1', () => {
+        const address = server.address();
+        resolve(typeof address === 'object' && address !== null ? address.port : 0);
+      });
+    });
+  }
+
+  async #connect(socket: Socket, pod: string): Promise<void> {
+    this.#sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('close', () => this.#sockets.delete(socket));
+    const errors = new PassThrough();
+    errors.on('data', (bytes: Buffer) => {
+      if (bytes.length === 0) return;
+      this.#refused.set(
+        pod,
+        bytes
+          .toString('utf8')
+          .replace(/\p{Cc}/gu, ' ')
+          .trim()
+          .slice(0, 200),
+      );
+      socket.destroy();
+    });
+    try {
+      const opened = await this.#forward.portForward(this.#namespace, pod, [P2P_PORT], socket, errors, socket);
+      if (typeof opened === 'function') throw new Error('the forwarder did not open a connection');
+      opened.onclose = () => socket.destroy();
+      opened.onerror = () => socket.destroy();
+      socket.on('close', () => opened.close());
+      this.#refused.delete(pod);
+      if (socket.destroyed) opened.close();
+      else socket.resume();
+    } catch (error) {
+      // What ws rejects with is an event that has the error.
+      const why = (error as { readonly message?: unknown }).message;
+      this.#refused.set(pod, typeof why === 'string' && why !== '' ? why : 'the API server does not forward to it');
+      socket.destroy();
+    }
+  }
+}
