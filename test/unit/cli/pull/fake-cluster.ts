@@ -1,8 +1,11 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { WebSocketServer } from 'ws';
+import type { Io } from '../../../../src/cli/io.ts';
 import { run } from '../../../../src/cli/run.ts';
 import { fakeIo } from '../fake-io.ts';
 
@@ -21,6 +24,10 @@ export interface ClusterInit {
   /** File with the charter. */
   readonly charter: string;
   readonly authority: string;
+  /** Ports on which pods speak libp2p: the way there leads through port-forward. */
+  readonly ports?: () => ReadonlyMap<string, number>;
+  /** A user's entry is written or, without data, removed. */
+  readonly onEntry?: (data: Readonly<Record<string, string>> | undefined) => Promise<void>;
 }
 
 /** As much of an API server as `search` and `pull` need: kinds of one namespace, charters, and the proxy to pods. */
@@ -32,6 +39,8 @@ export class FakeCluster implements AsyncDisposable {
   /** Whether the operator's namespace may be read. */
   seesOperator = true;
   meddle: Meddle = (_pod, _path, answer) => answer;
+  /** What of the world commands are given, where it is not the usual. */
+  io: Partial<Io> = {};
   /** Blocks asked for, by pod. */
   readonly asked: string[] = [];
 
@@ -42,6 +51,7 @@ export class FakeCluster implements AsyncDisposable {
 
   static async start(init: ClusterInit): Promise<FakeCluster> {
     const cluster = new FakeCluster(await mkdtemp(join(tmpdir(), 'murmur-pull-')), init);
+    cluster.#server.on('upgrade', (request, socket, head) => cluster.#forward(request, socket as Socket, head));
     await new Promise<void>((resolve) => cluster.#server.listen(0, '127.0.0.1', resolve));
     const { port } = cluster.#server.address() as AddressInfo;
     cluster.#kubeconfig = join(cluster.folder, 'kubeconfig');
@@ -57,7 +67,8 @@ export class FakeCluster implements AsyncDisposable {
 
   /** Runs a command against it, as `murmur` does. */
   async murmur(...words: readonly string[]) {
-    const io = fakeIo({ env: { KUBECONFIG: this.#kubeconfig, HOME: this.folder }, folder: this.folder, now: Date.now });
+    const env = { KUBECONFIG: this.#kubeconfig, HOME: this.folder };
+    const io = fakeIo({ env, folder: this.folder, now: Date.now, ...this.io });
     const code = await run(words, io);
     return { code, out: io.written.out(), err: io.written.err() };
   }
@@ -79,10 +90,39 @@ export class FakeCluster implements AsyncDisposable {
       const { status, body } = await this.#proxy(proxied[1]!, proxied[2]!, request.headers.accept ?? '');
       return send(status, body);
     }
+    if (path.includes('/configmaps/default-user-') && request.method !== 'GET') {
+      const sent = JSON.parse((await buffer(request)).toString() || '{}');
+      await this.#init.onEntry?.(request.method === 'DELETE' ? undefined : sent.data);
+      return send(200, { apiVersion: 'v1', kind: 'ConfigMap', ...sent, metadata: { ...sent.metadata, uid: 'entry' } });
+    }
     const object = await this.#object(path);
     if (object === undefined) return send(404, { kind: 'Status', reason: 'NotFound', code: 404, message: 'not here' });
     if (object === 'forbidden') return send(403, { kind: 'Status', reason: 'Forbidden', code: 403, message: 'no' });
     send(200, object);
+  }
+
+  /** As a kubelet: two channels for the port, of which the first is the bytes and the second says what went wrong. */
+  #forward(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    const [, pod = ''] =
+      /^\/api\/v1\/namespaces\/test\/pods\/([^/]+)\/portforward\?ports=4001$/.exec(request.url ?? '') ?? [];
+    const port = this.#init.ports?.().get(pod);
+    if (port === undefined) return void socket.end('HTTP/1.1 404 Not Found\r\n\r\n');
+    new WebSocketServer({ noServer: true, handleProtocols: () => 'v4.channel.k8s.io' }).handleUpgrade(
+      request,
+      socket,
+      head,
+      (ws) => {
+        const label = Buffer.alloc(2);
+        label.writeUInt16LE(4001);
+        for (const channel of [0, 1]) ws.send(Buffer.concat([Buffer.of(channel), label]));
+        const there = connect(port, '127.0.0.1');
+        there.on('data', (bytes) => ws.send(Buffer.concat([Buffer.of(0), bytes])));
+        there.on('error', (error) => ws.send(Buffer.concat([Buffer.of(1), Buffer.from(error.message)])));
+        there.on('close', () => ws.close());
+        ws.on('message', (bytes: Buffer) => bytes[0] === 0 && there.write(bytes.subarray(1)));
+        ws.on('close', () => there.destroy());
+      },
+    );
   }
 
   async #proxy(pod: string, path: string, accept: string): Promise<{ status: number; body: Buffer }> {
