@@ -138,7 +138,10 @@ describe('murmur user', () => {
   it('gives up where nobody lets it in', async () => {
     isHeeded = false;
     let passed = 0;
-    cluster.io = { now: () => Date.now() + passed, wait: async (milliseconds) => void (passed += milliseconds) };
+    const wait = async (milliseconds: number) => {
+      passed += milliseconds;
+    };
+    cluster.io = { now: () => Date.now() + passed, wait };
     const end = await cluster.murmur('user', 'join', 'digits', '--data', 'mine.csv', '--identity', 'another.key');
     isHeeded = true;
     expect(end).toMatchObject({ code: 3, out: '' });
