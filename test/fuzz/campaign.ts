@@ -21,6 +21,7 @@ import {
 import { encodeHello } from '../../src/overlay/hello.ts';
 import { decodeSignedCharter, type Member, openCharter } from '../../src/overlay/index.ts';
 import { createNode, type OverlayNode } from '../../src/overlay/node.ts';
+import { USER_PROTOCOL } from '../../src/user/index.ts';
 import { encodeLatest, LEARN_PROTOCOL, VERSIONS_PROTOCOL } from '../../src/validator/wire.ts';
 import { seeded } from '../unit/chunks/fixtures.ts';
 import { digits, eventually, Flock } from '../unit/validator/flock.ts';
@@ -35,6 +36,7 @@ const PROTOCOLS = [
   CHUNKS_PROTOCOL,
   CHALLENGE_PROTOCOL,
   LEARN_PROTOCOL,
+  USER_PROTOCOL,
   VERSIONS_PROTOCOL,
 ];
 const TOPICS = ['reports', 'votes'].map((topic) => `/murmuration/${NETWORK}/${topic}/1`);

@@ -32,13 +32,13 @@ describe('lent rows', { timeout: 60_000 }, () => {
   it('teach a class that the own data do not have, and are forgotten when they are taken back', async () => {
     const one = await engine(own);
     const asked = rowsOf(9, 100);
-    for (let i = 0; i < 100; i++) one.update();
+    for (let i = 0; i < 50; i++) one.update();
     expect(toldRight(one, asked)).toBe(0);
     one.lend(rowsOf(9, 0, 100));
-    for (let i = 0; i < 100; i++) one.update();
+    for (let i = 0; i < 50; i++) one.update();
     expect(toldRight(one, asked)).toBeGreaterThan(0.8);
     one.lend(undefined);
-    for (let i = 0; i < 150; i++) one.update();
+    for (let i = 0; i < 100; i++) one.update();
     expect(toldRight(one, asked)).toBeLessThan(0.8);
   });
 
@@ -46,7 +46,7 @@ describe('lent rows', { timeout: 60_000 }, () => {
     const one = await engine({ partition: { index: 0, of: 1 }, ...own });
     one.lend(rowsOf(9, 0, 100));
     one.repartition({ index: 1, of: 2 });
-    for (let i = 0; i < 100; i++) one.update();
+    for (let i = 0; i < 50; i++) one.update();
     expect(toldRight(one, rowsOf(9, 100))).toBeGreaterThan(0.8);
   });
 
@@ -65,7 +65,7 @@ describe('lent rows', { timeout: 60_000 }, () => {
     one.lend(rowsOf(9, 0, 100));
     expect(() => one.lend(rows)).toThrow(BadInputError);
     expect(() => one.lend(rows)).toThrow(why);
-    for (let i = 0; i < 100; i++) one.update();
+    for (let i = 0; i < 50; i++) one.update();
     expect(toldRight(one, rowsOf(9, 100))).toBeGreaterThan(0.8);
   });
 
