@@ -217,7 +217,8 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
   const market = new Market({ overlay, validators, tasks: () => tasks.list(), wanted, versions, holdings, store });
   const http = createHttp({
     metrics: metrics.registry,
-    refresh: () => refreshMetrics(metrics, { ...reportParts, userRows: users.rows }, replicas, { store, swarm }, others()),
+    refresh: () =>
+      refreshMetrics(metrics, { ...reportParts, userRows: users.rows }, replicas, { store, swarm }, others()),
     notReady: () => (overlay.charter === undefined ? 'no charter yet: waits for the operator' : undefined),
     status: () => describe(name, overlay, { ...reportParts, userRows: users.rows }, replicas),
     model: (wanted) => {
