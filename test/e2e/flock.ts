@@ -156,6 +156,25 @@ export const flock = (): void => {
       });
     });
 
+    test('gets back a validator that lost its volume: same identity, its model and its chunks from the others', async () => {
+      const before = await cluster.status('flock-2');
+      const volume = await cluster.get('pvc', 'flock-2-data');
+      await cluster.kubectl('delete', 'pvc', 'flock-2-data', '--wait=false');
+      await cluster.kubectl('delete', 'pod', 'flock-2', '--force', '--grace-period=0');
+      const after = await eventually('flock-2 to learn again', 150, async () => {
+        const now = await cluster.get('pvc', 'flock-2-data');
+        if (now === undefined || now.metadata.uid === volume?.metadata.uid) return undefined;
+        const status = await cluster.status('flock-2');
+        return status.models[0]?.startedFrom !== undefined && status.peers.length === 3 && status;
+      });
+      expect(after.peerId).toBe(before.peerId);
+      expect(after.models[0]?.startedFrom).toBe('certified');
+      await eventually('flock-2 to hold its chunks', 60, async () => {
+        const seen = await cluster.get('vn', 'flock-2');
+        return condition(seen, 'Ready').status === 'True' && condition(seen, 'ShardsHeld').status === 'True';
+      });
+    });
+
     test('grows to six: the new ones are let in, catch up from certified chunks and take part', async () => {
       await cluster.kubectl('scale', 'vf/flock', '--replicas=6');
       for (const name of ['flock-4', 'flock-5']) {
