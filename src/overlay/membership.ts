@@ -39,6 +39,11 @@ export class Membership {
     return [...this.#members.values()].filter((m) => isCurrent(m, this.#now() / 1000));
   }
 
+  /** Where a member in force can be dialed, as the charter says. */
+  addressesOf(peerId: string): Multiaddr[] {
+    return (this.current(peerId)?.addresses ?? []).map((address) => multiaddr(address));
+  }
+
   /** Lets `address` be dialed while `f` runs. Who answers must be a member all the same. */
   async onErrand<T>(address: Multiaddr, f: () => Promise<T>): Promise<T> {
     const key = address.toString();

@@ -1,11 +1,12 @@
 import { type GossipSub, gossipsub, StrictSign } from '@libp2p/gossipsub';
 import { type Identify, identify } from '@libp2p/identify';
 import type { ConnectionGater, Libp2p, PrivateKey } from '@libp2p/interface';
-import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht';
+import { type KadDHT, kadDHT } from '@libp2p/kad-dht';
 import { type Ping, ping } from '@libp2p/ping';
 import { prometheusMetrics } from '@libp2p/prometheus-metrics';
 import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
+import type { Multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import type { Registry } from 'prom-client';
 import { encryption } from './encryption.ts';
@@ -27,6 +28,8 @@ export interface NodeInit {
   readonly privateKey: PrivateKey;
   readonly listen: readonly string[];
   readonly gater: ConnectionGater;
+  /** Where a peer can be dialed, as the charter says; none where it is no member, or only dials. */
+  readonly addressesOf: (peer: string) => Multiaddr[];
   /** Full names of the gossip topics; others are not heard of. */
   readonly topics: readonly string[];
   readonly metrics?: Registry;
@@ -82,9 +85,10 @@ export async function createNode(init: NodeInit): Promise<OverlayNode> {
       }),
       dht: kadDHT({
         protocol: kadProtocol,
-        // Server at once and with private addresses: pods have no public ones, and the default waits for one.
+        // Server at once: pods have no public addresses, and the default waits for one.
         clientMode: false,
-        peerInfoMapper: passthroughMapper,
+        // Addresses that peers announce are kept out by the gater, and a peer without any is left out of the DHT.
+        peerInfoMapper: (info) => ({ ...info, multiaddrs: init.addressesOf(info.id.toString()) }),
         allowQueryWithZeroPeers: true,
         reprovide: { validity: providerValidityMs, threshold: providerValidityMs / 3, interval: minute },
       }),

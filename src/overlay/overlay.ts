@@ -154,6 +154,7 @@ class Peer implements Overlay {
       privateKey: this.#identity.privateKey,
       listen,
       gater: this.#membership.gater(),
+      addressesOf: (peer) => this.#membership.addressesOf(peer),
       topics: topics.map((t) => topicName(network, t)),
       ...(metrics === undefined ? {} : { metrics }),
     });

@@ -175,6 +175,7 @@ function weapons(
       privateKey: privateKeyFromProtobuf(enemy.key),
       listen: [],
       gater: {},
+      addressesOf: () => [],
       topics: TOPICS,
     });
     if (enemy.node.status !== 'started') await enemy.node.start();

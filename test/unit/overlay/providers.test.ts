@@ -124,4 +124,16 @@ describe('the data market', () => {
     await expect.poll(names, { timeout: 15_000, interval: 50 }).toEqual(validators);
     await expect(user!.overlay.findProviders(providerKey.model('m'), AbortSignal.timeout(5_000))).resolves.toEqual([]);
   });
+
+  it('finds by the charter’s addresses, and those who can be dialed by nobody, whatever peers announce', async () => {
+    const [anna, user] = [await fleet.peer('anna'), await fleet.peer('user', { listen: [] })];
+    const port = anna.overlay.addresses[0]!.split('/').at(-1);
+    // A name, as pods have; what they announce are numbers.
+    const members = [{ ...anna.member, addresses: [`/dns4/localhost/tcp/${port}`] }, { ...user.member, addresses: [] }];
+    const signed = await fleet.charter(members);
+    await Promise.all([anna, user].map(({ overlay }) => overlay.adopt(signed)));
+    await anna.overlay.provide(providerKey.validators);
+    const find = () => user.overlay.findProviders(providerKey.validators, AbortSignal.timeout(5_000));
+    await expect.poll(find, { timeout: 20_000, interval: 200 }).toEqual([anna.key.peerId]);
+  });
 });

@@ -82,8 +82,8 @@ const rowsHeld = async (): Promise<number[]> =>
 
 describe('murmur user', () => {
   it('joins with an identity of its own, reaches validators through the API server, and sends what it shares', async () => {
-    const end = await cluster.murmur('user', 'join', 'digits', '--data', 'mine.csv', '--rounds', '1', '-o', 'json');
-    expect(end).toMatchObject({ code: 0 });
+    const end = await cluster.murmur('user', 'join', 'digits', '--data', 'mine.csv', '--rounds', '1', '-o', 'json', ...(process.env.DBG ? ['--debug'] : []));
+    expect(end, end.err).toMatchObject({ code: 0 });
     expect(end.err).toMatch(/^Made an identity for you in .*\nYou are 12D3KooW\S+ in network default, until /);
     const { rounds, ...about } = JSON.parse(end.out);
     expect(about).toMatchObject({ kind: 'UserJoined', model: 'digits', network: 'default', peerId: people[0]!.peerId });
