@@ -80,8 +80,9 @@ export interface Sent {
   readonly validator: string;
   readonly peerId: string;
   /** Rows that it has of this user, and until when (unix seconds). */
-  readonly data?: DataTaken;
-  readonly model?: ModelTaken;
+  readonly data?: Omit<DataTaken, 'v'>;
+  /** What became of the model. */
+  readonly model?: Omit<ModelTaken, 'v'>;
   /** Why it took nothing, as a sentence. */
   readonly refused?: string;
 }
@@ -116,7 +117,7 @@ export class User {
   readonly #reports = new Map<string, Report>();
   readonly #unsubscribe: () => void;
   /** What each validator keeps of the rows, by peer id. */
-  readonly #kept = new Map<string, DataTaken>();
+  readonly #kept = new Map<string, Omit<DataTaken, 'v'>>();
   #learner: Learner | undefined;
 
   /**
@@ -330,7 +331,8 @@ export class User {
       const data = share === 'model' ? undefined : await this.#sendRows(model, to, signal);
       if (frame === undefined) return { ...who, ...(data === undefined ? {} : { data }) };
       const answer = await ask(overlay, to.peerId, { v: 1, k: 'model', model: model.uid, frame }, signal);
-      return { ...who, ...(data === undefined ? {} : { data }), model: userAnswer.model.decode(answer) };
+      const { v: _, ...outcome } = userAnswer.model.decode(answer);
+      return { ...who, ...(data === undefined ? {} : { data }), model: outcome };
     } catch (error) {
       signal.throwIfAborted();
       return { ...who, refused: wordsOf(error) };
@@ -338,19 +340,21 @@ export class User {
   }
 
   /** Sends as many rows as the validator has room for, unless it has them. */
-  async #sendRows(model: CharterModel, { peerId, offer }: Found, signal: AbortSignal): Promise<DataTaken> {
+  async #sendRows(model: CharterModel, { peerId, offer }: Found, signal: AbortSignal) {
     const { overlay, network } = this.#init;
     const kept = this.#kept.get(peerId);
     if (kept !== undefined && offer.rowsHeld > 0) return kept;
     this.#kept.delete(peerId);
     const table = spread(this.#table, Math.min(this.#table.rows, offer.rowsFree + offer.rowsHeld));
     const perBox = rowsPerBox(table.columns);
-    let taken: DataTaken = { v: 1, rows: 0, until: 0 };
+    let taken = { rows: 0, until: 0 };
     for (let from = 0; from < table.rows; from += perBox) {
       const bytes = encodeRows(table, from, Math.min(table.rows, from + perBox));
       const box = { network, model: model.uid, validator: peerId, user: overlay.peerId };
       const sealed = await seal(bytes, offer, box);
-      taken = userAnswer.data.decode(await ask(overlay, peerId, { v: 1, k: 'data', model: model.uid, sealed }, signal));
+      const answer = await ask(overlay, peerId, { v: 1, k: 'data', model: model.uid, sealed }, signal);
+      const { rows, until } = userAnswer.data.decode(answer);
+      taken = { rows, until };
     }
     this.#kept.set(peerId, taken);
     return taken;

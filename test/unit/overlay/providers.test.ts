@@ -129,7 +129,10 @@ describe('the data market', () => {
     const [anna, user] = [await fleet.peer('anna'), await fleet.peer('user', { listen: [] })];
     const port = anna.overlay.addresses[0]!.split('/').at(-1);
     // A name, as pods have; what they announce are numbers.
-    const members = [{ ...anna.member, addresses: [`/dns4/localhost/tcp/${port}`] }, { ...user.member, addresses: [] }];
+    const members = [
+      { ...anna.member, addresses: [`/dns4/localhost/tcp/${port}`] },
+      { ...user.member, addresses: [] },
+    ];
     const signed = await fleet.charter(members);
     await Promise.all([anna, user].map(({ overlay }) => overlay.adopt(signed)));
     await anna.overlay.provide(providerKey.validators);
