@@ -33,8 +33,9 @@ export class Stage {
 
   /** Makes all of it, or finds what the last run with KEEP=1 left. */
   static async make(mib: number, validators: number, tell: (line: string) => void): Promise<Stage> {
-    const file = join(tmpdir(), `${NAME}.json`);
-    await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: manifest(mib, validators) }));
+    const file = join(tmpdir(), `${NAME}.yaml`);
+    const documents = manifest(mib, validators).map((one) => JSON.stringify(one));
+    await writeFile(file, documents.join('\n---\n'));
     await command('npx', ['tsc', '-p', 'tsconfig.build.json']);
     tell('making the cluster and the fleet');
     const up = ['dist/cli/main.js', 'up', '--name', NAME, '--manifest', file, '--timeout', '20m'];
