@@ -105,13 +105,19 @@ export class Download {
     if (at.length > 0) this.#o.want(id, at);
   }
 
-  /** A chunk came. `wanted`: keep it, then say `stored` or `failed`; `late`: it is here already, or was given up; `unasked`: a lie. */
-  took(id: string, index: number): { readonly is: 'wanted'; readonly cid: CID } | { readonly is: 'late' | 'unasked' } {
+  /**
+   * A chunk came. `wanted`: keep it, then say `stored` or `failed`; `late`: it is here already, or was given up; `unasked`: a lie.
+   * @param isOwed whether the peer may have been asked by a download before this one
+   */
+  took(
+    id: string,
+    index: number,
+    isOwed: () => boolean,
+  ): { readonly is: 'wanted'; readonly cid: CID } | { readonly is: 'late' | 'unasked' } {
     const peer = this.#peers.get(id);
-    if (peer === undefined) return { is: 'unasked' };
-    const unit = peer.asked.get(index);
-    if (unit === undefined) {
-      if (!peer.late.delete(index)) return { is: 'unasked' };
+    const unit = peer?.asked.get(index);
+    if (peer === undefined || unit === undefined) {
+      if (peer?.late.delete(index) !== true && !isOwed()) return { is: 'unasked' };
       const missing = this.#missing.get(index);
       if (missing === undefined || missing.isWriting) return { is: 'late' };
       this.#accept(missing);
@@ -160,15 +166,16 @@ export class Download {
     if (lacks !== undefined && lacks.size > 0) for (const index of at) lacks.delete(index);
   }
 
-  /** A peer is gone, or not to be asked any more. */
-  left(id: string): void {
+  /** A peer is gone, or follows the version no longer. Returns how many chunks it may still send. */
+  left(id: string): number {
     const peer = this.#peers.get(id);
-    if (peer === undefined) return;
+    if (peer === undefined) return 0;
     this.#peers.delete(id);
     for (const unit of peer.asked.values()) {
       unit.sources.delete(peer);
       this.#release(unit);
     }
+    return peer.asked.size + peer.late.size;
   }
 
   /** The download is over. Returns how many chunks a peer may still send. */

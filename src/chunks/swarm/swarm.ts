@@ -106,7 +106,7 @@ interface Link {
   readonly byKey: Map<string, Theirs>;
   /** Versions that we have opened to it. */
   readonly opened: Set<string>;
-  /** Chunks that were asked of it for downloads that are over: they may still come. */
+  /** Chunks that were asked of it before a download was over, or before it shut the version: they may still come. */
   owed: number;
 }
 
@@ -590,7 +590,12 @@ export class Swarm {
     this.#traffic.receivedBytes += bytes.byteLength;
     const ours = this.#byNumber.get(n);
     const running = ours?.running;
-    const taken = running?.download.took(link.peer, index) ?? tookLate(link);
+    const isOwed = (): boolean => {
+      if (link.owed === 0) return false;
+      link.owed -= 1;
+      return true;
+    };
+    const taken = running?.download.took(link.peer, index, isOwed) ?? { is: isOwed() ? 'late' : 'unasked' };
     if (taken.is === 'unasked') throw new MalformedError(`chunk ${index}`, 'it was not asked for');
     const got = (): void => this.#outbox.tell(link.peer, { k: 'got', n, at: [index] });
     if (running !== undefined) running.bytes += bytes.byteLength;
@@ -718,7 +723,7 @@ export class Swarm {
     if (ours === undefined) return;
     for (const index of theirs.map.indexes()) ours.available[index] = Math.max(0, (ours.available[index] ?? 0) - 1);
     ours.revealing?.forget(link.peer);
-    ours.running?.download.left(link.peer);
+    link.owed += ours.running?.download.left(link.peer) ?? 0;
   }
 
   #onClosed(peer: string): void {
@@ -748,11 +753,4 @@ export class Swarm {
   #plan({ key, running }: Ours): void {
     if (running !== undefined) for (const [{ peer }] of this.#following(key)) running.download.plan(peer);
   }
-}
-
-/** A chunk of a download that is over: it was on its way when we stopped waiting for it. */
-function tookLate(link: Link): { readonly is: 'unasked' | 'late' } {
-  if (link.owed === 0) return { is: 'unasked' };
-  link.owed -= 1;
-  return { is: 'late' };
 }

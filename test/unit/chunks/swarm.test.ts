@@ -238,6 +238,41 @@ describe('a swarm', () => {
     await expect(net.time.until(fetchAll(small, built, ['all']))).rejects.toThrow(VolumeFullError);
   });
 
+  it('takes what was on its way when it gave up and began again, and calls nobody a liar for it', async () => {
+    const net = new SimNet();
+    await holder(net, 'all', built, { rate: 10 });
+    const onMisbehaviour = vi.fn();
+    const one = await follower(net, 'one', built, { onMisbehaviour });
+    const stop = new AbortController();
+    const fetching = fetchAll(one, built, ['all'], { signal: stop.signal });
+    net.time.at(500, () => stop.abort(new Error('enough')));
+    await expect(net.time.until(fetching)).rejects.toThrow('enough');
+    const rest = unitsOf(built).filter(({ cid }) => !one.store.has(cid));
+    await net.time.until(one.swarm.download(built.cid, { units: rest, sources: () => ['all'] }));
+    expect(onMisbehaviour).not.toHaveBeenCalled();
+    expect(held(one, built)).toBe(40);
+    expect(one.swarm.traffic.duplicateBytes).toBe(0);
+  });
+
+  it('takes what was on its way when its sender shut the version', async () => {
+    const net = new SimNet();
+    const first = await holder(net, 'first', built, { rate: 10 });
+    const get = first.store.get.bind(first.store);
+    // A chunk that is being read when the version is shut goes out after the word of it.
+    const reading = vi.spyOn(first.store, 'get').mockImplementation(async (cid) => {
+      if (reading.mock.calls.length === 5) first.holdings.unfollow(built.cid);
+      await net.time.sleep(50);
+      return get(cid);
+    });
+    const onMisbehaviour = vi.fn();
+    const one = await follower(net, 'one', built, { onMisbehaviour });
+    const fetching = fetchAll(one, built, ['first', 'second']);
+    net.time.at(1_000, () => void holder(net, 'second', built));
+    await net.time.until(fetching);
+    expect(onMisbehaviour).not.toHaveBeenCalled();
+    expect(held(one, built)).toBe(40);
+  });
+
   it('tells of what it has lost, and is not asked for it', async () => {
     const net = new SimNet();
     const holding = await holder(net, 'holder', built, { rate: 10 });

@@ -66,10 +66,10 @@ describe('murmur --help', () => {
     for (const command of commands) expect(end.out).toContain(command.split(' ')[0]);
   });
 
-  it.each(commands)('shows two examples of `%s` before anything else', async (command) => {
+  it.each(commands)('shows examples of `%s` before anything else', async (command) => {
     const end = await murmur([...command.split(' '), '--help']);
     expect(end.code).toBe(0);
-    expect(end.out).toMatch(/^Examples:\n {2}\S.*\n {2}\S.*\n\nUsage: murmur/);
+    expect(end.out).toMatch(/^Examples:(\n {2}\S.*){2,}\n\nUsage: murmur/);
   });
 
   it('loads no room but its own', async () => {
