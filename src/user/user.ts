@@ -38,6 +38,8 @@ const ASK_MILLISECONDS = 20 * second;
 const FIND_MILLISECONDS = 5 * second;
 /** What is told in the DHT is there some seconds after whoever tells it: so long a user waits for the first one. */
 const PATIENCE_MILLISECONDS = 30 * second;
+/** Validators that a user is connected to before it asks where others are: one may know of no others. */
+const MET = 3;
 /** Validators that are asked what they offer, of those found. */
 const MAX_ASKED = 16;
 /** Share of a user's rows that it does not train on, to see how it does on them. */
@@ -238,13 +240,13 @@ export class User {
     );
   }
 
-  /** Somebody has to be asked where others are. */
+  /** Some have to be asked where others are. */
   async #meetSomebody(signal: AbortSignal): Promise<void> {
     const { overlay, log } = this.#init;
     const members = validatorsOf(this.#init, this.#now);
     const first = Math.floor(Math.random() * members.length);
     for (const member of [...members.slice(first), ...members.slice(0, first)]) {
-      if (overlay.peers().length > 0) return;
+      if (overlay.peers().length >= MET) return;
       try {
         await reachable(this.#init, member, signal);
       } catch (error) {
