@@ -4,7 +4,7 @@ import { listed, Parts, wholeNumber } from '../parts.ts';
 import { DISTURBANCES } from './disturbances.ts';
 import { PARTS, type PartName, type Row, table } from './figures.ts';
 import { REPLICAS } from './fleet.ts';
-import { Stage } from './stage.ts';
+import { Stage, WITHIN } from './stage.ts';
 import { Watch } from './watch.ts';
 
 const HELP = `What becomes of a version's copies when a fleet on a real cluster is disturbed, read from its disks.
@@ -43,8 +43,6 @@ if (values.help) {
   process.exit(0);
 }
 
-/** Seconds that a repair may take before it counts as failed. */
-const WITHIN = 1_800;
 const tell = (line: string): void => console.error(line);
 const parts = new Parts<PartName, Row>(PARTS, values.only, tell);
 const [mib, validators] = [wholeNumber('mib', values.mib), wholeNumber('validators', values.validators)];
@@ -58,7 +56,7 @@ try {
 }
 
 async function measure(part: PartName): Promise<readonly Row[]> {
-  const before = await stage.whole(REPLICAS, 600);
+  const before = await stage.whole(REPLICAS, WITHIN);
   const census = await stage.census();
   const watch = new Watch(stage.cluster, stage.machines, before.chunks);
   watch.start(census);

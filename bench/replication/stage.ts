@@ -6,6 +6,8 @@ import { type Census, copies, readManifest, takeCensus, unsound } from './census
 import { BUSY_MILLISECONDS, CALM_MILLISECONDS, MODEL, manifest, REPLICAS } from './fleet.ts';
 
 const NAME = 'murmuration-replication';
+/** Seconds that anything may take before it counts as failed. */
+export const WITHIN = 1_800;
 const root = join(import.meta.dirname, '..', '..');
 
 /** A certified version and its chunks. */
@@ -46,9 +48,8 @@ export class Stage {
       .filter(({ metadata }) => metadata.labels?.['node-role.kubernetes.io/control-plane'] === undefined)
       .map(({ metadata }) => metadata.name);
     const stage = new Stage(cluster, validators, machines, tell);
-    await eventually('a version to be certified', 600, async () => (await stage.#certified()) !== undefined, 2);
-    await stage.learn(false);
-    await stage.whole(REPLICAS, 900);
+    await stage.#certify(0);
+    await stage.whole(REPLICAS, WITHIN);
     return stage;
   }
 
@@ -61,7 +62,7 @@ export class Stage {
   }
 
   /** Whether validators go on learning, and certify further versions. */
-  async learn(isWanted: boolean): Promise<void> {
+  async #learn(isWanted: boolean): Promise<void> {
     const waitMilliseconds = isWanted ? BUSY_MILLISECONDS : CALM_MILLISECONDS;
     await this.patch('mdl', MODEL, { spec: { learning: { waitMilliseconds } } });
   }
@@ -84,14 +85,24 @@ export class Stage {
 
   /** Waits for the next version to be certified, and for learning to stop. */
   async nextVersion(after: Version): Promise<Version> {
-    await this.learn(true);
-    await eventually(
-      'the next version to be certified',
-      600,
-      async () => ((await this.#certified())?.age ?? 0) > after.age,
-    );
-    await this.learn(false);
+    await this.#learn(true);
+    await this.#certify(after.age);
     return this.version();
+  }
+
+  /**
+   * Lets validators learn until all are older than `age`, then no more, so that they can agree on one version; and waits for it.
+   */
+  async #certify(age: number): Promise<void> {
+    this.#tell(`waiting until all are older than ${age} updates`);
+    const older = async (): Promise<boolean> => {
+      const nodes = await this.cluster.list('vn');
+      return nodes.length > 0 && nodes.every(({ status }) => (status?.updates ?? 0) > age);
+    };
+    await eventually('every validator to learn', WITHIN, older, 2);
+    await this.#learn(false);
+    this.#tell('waiting for a version to be certified');
+    await eventually('a version to be certified', WITHIN, async () => ((await this.#certified())?.age ?? 0) > age, 2);
   }
 
   pod(validator: string): Promise<KubeObject | undefined> {
