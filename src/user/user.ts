@@ -37,7 +37,7 @@ const second = 1000;
 const ASK_MILLISECONDS = 20 * second;
 const FIND_MILLISECONDS = 5 * second;
 /** What is told in the DHT is there some seconds after whoever tells it: so long a user waits for the first one. */
-const PATIENCE_MILLISECONDS = 30 * second;
+const PATIENCE_MILLISECONDS = 60 * second;
 /** Validators that a user is connected to before it asks where others are: one may know of no others. */
 const MET = 3;
 /** Validators that are asked what they offer, of those found. */
@@ -72,7 +72,7 @@ export interface UserInit {
   readonly createLearner?: ((init: LearnerInit) => Learner) | undefined;
   /** Unix milliseconds. Default: Date.now. */
   readonly now?: (() => number) | undefined;
-  /** Milliseconds to wait for the first validator that takes users of the model. Default: 30 000. */
+  /** Milliseconds to wait for the first validator that takes users of the model. Default: 60 000. */
   readonly patienceMilliseconds?: number | undefined;
 }
 
