@@ -129,7 +129,8 @@ async function forgetRows(
   if (member?.role !== 'user') return [];
   await using session = await openSession(place, trusted, identity, flags, io);
   const uid = trusted.charter.models.find(({ name }) => name === flags.model)?.uid ?? '';
-  return forgetAt({ ...session, now: io.now }, uid, io.signal);
+  // Awaited here: the session ends with this block.
+  return await forgetAt({ ...session, now: io.now }, uid, io.signal);
 }
 
 async function readTable(file: string, io: Io): Promise<Uint8Array> {
