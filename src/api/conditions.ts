@@ -136,6 +136,14 @@ export const REASONS = {
   DataDigestMismatch: 'DataDigestMismatch',
   /** The file is no table: ragged rows, cells that are no numbers, no such label column. */
   DataMalformed: 'DataMalformed',
+  /** The file ends too early: it was not written or copied whole. */
+  DataTruncated: 'DataTruncated',
+  /** Records, labels, images or data.shape do not fit each other. */
+  DataShapeMismatch: 'DataShapeMismatch',
+  /** The file is of no format that is known, or not of the one in data.format. */
+  DataFormatUnknown: 'DataFormatUnknown',
+  /** The file, what it unpacks to, or the table is larger than the limit. */
+  DataTooLarge: 'DataTooLarge',
   /** A label is not a whole number from 0 to classes - 1. */
   LabelOutOfRange: 'LabelOutOfRange',
   /** The architecture cannot be built, or does not fit the data. */

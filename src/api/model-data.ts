@@ -13,7 +13,7 @@ const source = ruled(
     builtin: z.enum(BUILTIN_DATA).optional().describe('A data set that is part of the release.'),
     url: text(/^https?:\/\/[^\s]+$/, 2048, 'data.source.url must begin with http:// or https:// and hold no spaces.')
       .optional()
-      .describe('A CSV file, also gzipped; needs data.sha256.'),
+      .describe('A file, also gzipped; needs data.sha256.'),
     configMap: z
       .object({
         name: objectName('data.source.configMap.name'),
@@ -26,10 +26,12 @@ const source = ruled(
     claim: z
       .object({
         claimName: objectName('data.source.claim.claimName').describe('The PersistentVolumeClaim.'),
-        path: filePath('data.source.claim.path', 'train.csv').describe('Path of the file within the volume.'),
+        path: filePath('data.source.claim.path', 'train.csv').describe(
+          'Path of the file within the volume, or of a folder with a folder of PNG images for each class.',
+        ),
       })
       .optional()
-      .describe('A file in a PersistentVolumeClaim that many pods can read.'),
+      .describe('A file or folder in a PersistentVolumeClaim that many pods can read.'),
   }),
   [
     exactlyOne(
@@ -39,19 +41,49 @@ const source = ruled(
   ],
 );
 
-/** A table of numbers with a label column, and how it is dealt out to validators. */
+const sha256 = (field: string) =>
+  text(/^[0-9a-f]{64}$/, 64, `${field} must be 64 lower-case hex digits, as sha256sum prints them.`);
+
+/** How a data file is read. */
+export const DATA_FORMATS = ['auto', 'csv', 'npz', 'idx', 'images'] as const;
+
+/** Labelled records, and how they are dealt out to validators. */
 export const data = ruled(
   z.object({
-    source: source.describe('Where the table comes from.'),
-    sha256: text(/^[0-9a-f]{64}$/, 64, 'data.sha256 must be 64 lower-case hex digits, as sha256sum prints them.')
+    source: source.describe('Where the data come from.'),
+    sha256: sha256('data.sha256')
       .optional()
       .describe('Digest of the file as it is stored; a file with another digest is not used.'),
+    format: z
+      .enum(DATA_FORMATS)
+      .default('auto')
+      .describe(
+        'csv: numbers with a label column. npz: NumPy arrays x and y. idx: the format of MNIST; needs data.labels. ' +
+          'images: a zip, tar or folder with a folder of PNG images for each class. auto: what the first bytes say.',
+      ),
+    shape: z
+      .array(whole(1, 65_536))
+      .min(1)
+      .max(4)
+      .optional()
+      .describe(
+        "How a record's numbers are arranged: [28, 28, 1] is height, width, channels. Default: as in the file.",
+      ),
+    labels: z
+      .object({
+        file: filePath('data.labels.file', 'train-labels-idx1-ubyte.gz').describe(
+          'Name of the file with the labels, beside the records: in the same folder, ConfigMap or URL.',
+        ),
+        sha256: sha256('data.labels.sha256').optional().describe('Digest of the file with the labels.'),
+      })
+      .optional()
+      .describe('For format idx, which has labels in a file of their own.'),
     label: z
       .string()
       .min(1)
       .max(253)
       .default('last')
-      .describe('Name of the label column, or "last" for the last column.'),
+      .describe('Name of the label column, or "last" for the last column. Of npz: name of the array of labels.'),
     classes: whole(2, 65_536).describe('Number of classes; labels are 0 to classes - 1.'),
     scale: ruled(decimal('data.scale', '16'), [
       {
@@ -61,7 +93,7 @@ export const data = ruled(
       },
     ])
       .optional()
-      .describe('Features are divided by this.'),
+      .describe('Features are divided by this. Default: 255 for bytes; else each column gets mean 0 and deviation 1.'),
     split: z
       .object({
         seed: whole(0, 2_147_483_647).default(42).describe('Seed of the shuffle before rows are held out.'),
@@ -88,6 +120,30 @@ export const data = ruled(
       says: 'data.sha256 is required with data.source.url: run sha256sum on the file and set it.',
       at: '.sha256',
       holds: (self) => self.source.url === undefined || self.sha256 !== undefined,
+    },
+    {
+      cel: '!has(self.source.url) || !has(self.labels) || has(self.labels.sha256)',
+      says: 'data.labels.sha256 is required with data.source.url: run sha256sum on the file with the labels and set it.',
+      at: '.labels',
+      holds: (self) => self.source.url === undefined || self.labels === undefined || self.labels.sha256 !== undefined,
+    },
+    {
+      cel: `!has(self.labels) || !has(self.format) || self.format in ['auto', 'idx']`,
+      says: 'data.labels goes with data.format idx: other formats hold their labels themselves: remove data.labels, or set data.format to idx.',
+      at: '.labels',
+      holds: (self) => self.labels === undefined || self.format === 'auto' || self.format === 'idx',
+    },
+    {
+      cel: `!has(self.format) || self.format != 'idx' || has(self.labels)`,
+      says: 'data.format idx needs data.labels.file: the name of the file with the labels, beside the records.',
+      at: '.format',
+      holds: (self) => self.format !== 'idx' || self.labels !== undefined,
+    },
+    {
+      cel: `!has(self.source.builtin) || !has(self.format) || self.format in ['auto', 'csv']`,
+      says: 'data.format must be auto or csv with data.source.builtin: remove it.',
+      at: '.format',
+      holds: (self) => self.source.builtin === undefined || self.format === 'auto' || self.format === 'csv',
     },
   ],
 );

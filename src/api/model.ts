@@ -55,7 +55,14 @@ export const ModelSpec = ruled(
     versions: versions.prefault({}).describe('When a version is certified.'),
     shards: shards.prefault({}).describe('How a version is stored.'),
   }),
-  [],
+  [
+    {
+      cel: `!has(self.architecture) || !has(self.architecture.preset) || self.architecture.preset != 'pegasos' || self.data.classes == 2`,
+      says: 'architecture.preset pegasos tells two classes apart: set data.classes to 2, or take preset: logistic.',
+      at: '.architecture',
+      holds: (self) => self.architecture.preset !== 'pegasos' || self.data.classes === 2,
+    },
+  ],
   modelTransitions,
 );
 export type ModelSpec = z.output<typeof ModelSpec>;

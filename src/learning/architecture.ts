@@ -1,7 +1,8 @@
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import type { Architecture } from '../api/index.ts';
+import { type Architecture, LAYERS } from '../api/index.ts';
 import type { Backend } from './backend.ts';
 import { ModelError } from './errors.ts';
+import { checkSizes } from './layer-sizes.ts';
 
 /** A value of Keras' JSON form of a model. */
 type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
@@ -33,6 +34,18 @@ const RANDOM_INITIALIZERS = new Set([
 ]);
 /** Units of the hidden layer of preset mlp. */
 const MLP_UNITS = 32;
+/** Filters of the two convolutions of preset cnn. */
+const CNN_FILTERS = [8, 16] as const;
+/** Numbers that stand for a token in preset text, and units of its hidden layer. */
+const TEXT_UNITS = 16;
+
+/** Records that a model takes. */
+export interface RecordShape {
+  /** Numbers of a record. */
+  readonly columns: number;
+  /** How they are arranged, where that is not a row. */
+  readonly shape?: readonly number[] | undefined;
+}
 
 /**
  * Builds the model of a spec with weights that depend on `seed` alone: every validator starts from the same ones.
@@ -42,18 +55,20 @@ const MLP_UNITS = 32;
 export async function buildModel(
   backend: Backend,
   architecture: Architecture,
-  columns: number,
+  record: RecordShape,
   classes: number,
   seed: number,
 ): Promise<LayersModel> {
-  const draft = await load(backend, topologyOf(architecture, columns, classes));
+  const topology = topologyOf(architecture, record, classes);
+  checkSizes(topology.config.layers, record.columns);
+  const draft = await load(backend, topology);
   const spelledOut = draft.toJSON(null, false) as unknown as { class_name: string; config: Json };
   draft.dispose();
   const model = await load(backend, {
     class_name: spelledOut.class_name,
     config: seedInitializers(spelledOut.config, { next: seed }) as JsonObject,
   });
-  tryOnce(backend, model, columns);
+  tryOnce(backend, model, record.columns);
   const output = model.outputs[0]?.shape ?? [];
   if (model.outputs.length !== 1 || output.length !== 2 || output[1] !== classes) {
     model.dispose();
@@ -66,26 +81,101 @@ export async function buildModel(
 }
 
 /**
- * The layers of a spec as one model whose output are logits, with the names that its weights go by.
- * @throws ModelError when there is no layer
+ * The layers of a spec as one model whose output are logits, with the names that its weights go by. It takes records as
+ * rows of numbers; where they are arranged otherwise, it begins by doing so.
+ * @throws ModelError when there is no layer, or preset cnn has no image
  */
-export function topologyOf(architecture: Architecture, columns: number, classes: number): Topology {
-  const layers = withLogits(layersOf(architecture, classes)).map((layer, i) => named(layer, i));
+export function topologyOf(architecture: Architecture, record: RecordShape, classes: number): Topology {
+  const layers = withLogits(layersOf(architecture, record, classes)).map((layer, i) => named(layer, i));
   const [first, ...rest] = layers;
   if (first === undefined) throw new ModelError('architecture.layers has nothing but a softmax: add a Dense layer.');
-  const shaped = { ...first, config: { ...first.config, batch_input_shape: [null, columns] } };
+  const shaped = { ...first, config: { ...first.config, batch_input_shape: [null, record.columns] } };
   return { class_name: 'Sequential', config: { name: 'model', layers: [shaped, ...rest] } };
 }
 
-function layersOf(architecture: Architecture, classes: number): LayerJson[] {
-  if (architecture.layers !== undefined) {
-    return architecture.layers.map(({ class_name, config }) => ({ class_name, config: (config ?? {}) as JsonObject }));
+/** Number of tokens, where features are token ids: the model begins with an Embedding. */
+export function vocabularyOf(architecture: Architecture): number | undefined {
+  if (architecture.preset === 'text') return architecture.vocabulary;
+  const first = (architecture.layers ?? []).find(({ class_name }) => class_name !== 'InputLayer');
+  if (first?.class_name !== 'Embedding') return undefined;
+  const tokens = inSnakeCase((first.config ?? {}) as JsonObject).input_dim;
+  return typeof tokens === 'number' ? tokens : undefined;
+}
+
+function layersOf(architecture: Architecture, record: RecordShape, classes: number): LayerJson[] {
+  if (architecture.layers !== undefined) return arranged(architecture.layers.map(plainLayer), record);
+  const last = { class_name: 'Dense', config: { units: classes, activation: 'softmax' } };
+  switch (architecture.preset) {
+    case 'logistic':
+      return [last];
+    case 'pegasos':
+      // Two opposite weight vectors, which start at zero; see Pegasos in network.ts.
+      return [{ class_name: 'Dense', config: { ...last.config, use_bias: false, kernel_initializer: 'zeros' } }];
+    case 'cnn':
+      return [...convolutions(imageShape(record)), { class_name: 'Flatten', config: {} }, last];
+    case 'text':
+      return [
+        { class_name: 'Embedding', config: { input_dim: architecture.vocabulary ?? 0, output_dim: TEXT_UNITS } },
+        { class_name: 'GlobalAveragePooling1D', config: {} },
+        { class_name: 'Dense', config: { units: TEXT_UNITS, activation: 'relu' } },
+        last,
+      ];
+    default:
+      return [{ class_name: 'Dense', config: { units: MLP_UNITS, activation: 'relu' } }, last];
   }
-  const hidden = { class_name: 'Dense', config: { units: MLP_UNITS, activation: 'relu' } };
-  return [
-    ...(architecture.preset === 'logistic' ? [] : [hidden]),
-    { class_name: 'Dense', config: { units: classes, activation: 'softmax' } },
-  ];
+}
+
+/** @param layer of a spec, or of a file that was not checked */
+export function plainLayer(layer: { readonly class_name: string; readonly config?: object | undefined }): LayerJson {
+  const { class_name } = layer;
+  if (!(LAYERS as readonly string[]).includes(class_name)) {
+    throw new ModelError(`Layer ${class_name.slice(0, 64)} is not known. Use ${LAYERS.join(', ')}.`);
+  }
+  return { class_name, config: inSnakeCase((layer.config ?? {}) as JsonObject) };
+}
+
+/** The library takes both spellings of an argument: one is left to look at. */
+function inSnakeCase(config: JsonObject): JsonObject {
+  const spelled: JsonObject = {};
+  for (const [key, value] of Object.entries(config)) {
+    const snake = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    if (snake === key || !Object.hasOwn(config, snake)) spelled[snake] = value;
+  }
+  return spelled;
+}
+
+/** Records come as rows: before the first layer they are arranged as it expects them. */
+function arranged(layers: readonly LayerJson[], { shape = [] }: RecordShape): LayerJson[] {
+  const own = layers[0]?.class_name === 'InputLayer' ? layers.slice(1) : [...layers];
+  const first = own[0]?.class_name;
+  if (shape.length < 2 || first === 'Reshape') return own;
+  const target_shape = shape.length === 2 && first === 'Conv2D' ? [...shape, 1] : [...shape];
+  return [{ class_name: 'Reshape', config: { target_shape } }, ...own];
+}
+
+/** Height, width and channels of a record. @throws ModelError where it is no image */
+function imageShape({ columns, shape = [] }: RecordShape): [number, number, number] {
+  const [height = 0, width = 0, channels = 1] = shape;
+  if (shape.length === 2 || shape.length === 3) return [height, width, channels];
+  const side = Math.sqrt(columns);
+  if (shape.length < 2 && Number.isInteger(side)) return [side, side, 1];
+  throw new ModelError(
+    `architecture.preset cnn takes images, and ${columns} numbers are no square. Set data.shape to [height, width, channels].`,
+  );
+}
+
+function convolutions([height, width, channels]: [number, number, number]): LayerJson[] {
+  let side = Math.min(height, width);
+  const layers: LayerJson[] = [{ class_name: 'Reshape', config: { target_shape: [height, width, channels] } }];
+  for (const filters of CNN_FILTERS) {
+    layers.push({
+      class_name: 'Conv2D',
+      config: { filters, kernel_size: [3, 3], padding: 'same', activation: 'relu' },
+    });
+    if (side >= 2) layers.push({ class_name: 'MaxPooling2D', config: { pool_size: [2, 2] } });
+    side = Math.floor(side / 2);
+  }
+  return layers;
 }
 
 function withLogits(layers: readonly LayerJson[]): LayerJson[] {

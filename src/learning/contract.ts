@@ -1,3 +1,4 @@
+import type { Architecture } from '../api/index.ts';
 import type { LearnableModelSpec } from './spec.ts';
 
 /** One weight of a model: row-major float32 values of the given shape. */
@@ -44,6 +45,10 @@ export interface PartitionSlot {
 /** What a model takes: rows of so many numbers, each made `(x - offset) * factor` before the first layer. */
 export interface ModelInput {
   readonly columns: number;
+  /** How the numbers are arranged, where that is not a row: [28, 28, 1]. */
+  readonly shape?: readonly number[] | undefined;
+  /** The layers, where the spec only says where they come from. */
+  readonly layers?: Architecture['layers'];
   /** One factor for all columns and no offset, or both for each column. */
   readonly scaling:
     | { readonly factor: number; readonly offset?: undefined }
@@ -82,15 +87,33 @@ export interface ModelInit {
   readonly probeSeed: number;
 }
 
+/** A file in memory, a file that stays open while it is read, or a folder. */
+export type DataBytes =
+  | Uint8Array
+  | { readonly descriptor: number; readonly size: number }
+  | { readonly folder: string };
+/** Data as stored; records and labels where those are two files. */
+export type DataFile = DataBytes | { readonly records: DataBytes; readonly labels: DataBytes };
+
+/** A layers model of TensorFlow.js, as its files are: model.json, and all files with weights in their order. */
+export interface StartModel {
+  readonly json: Uint8Array;
+  readonly weights: Uint8Array;
+}
+
 export interface LearnerInit {
   readonly model: ModelInit;
   readonly partition: PartitionSlot;
-  /** The raw data file (CSV, or gzip of it), as `loadData` gives it. It is copied to the worker. */
-  readonly data: Uint8Array;
+  /** The raw data file, as `loadData` gives it. Bytes in memory are copied to the worker. */
+  readonly data: DataFile;
   /** For partition `own`: the validator's own data file, to train on; `data` then serves for testing only. */
-  readonly ownData?: Uint8Array | undefined;
+  readonly ownData?: DataFile | undefined;
+  /** Where the architecture is a model to go on from: its files, as `loadStart` gives them. */
+  readonly start?: StartModel | undefined;
   /** How features are scaled, where that is not for `data` to say: on other rows of a model that is learned elsewhere. */
   readonly scaling?: ModelInput['scaling'] | undefined;
+  /** Folder for tables that are too large for memory; the system's temporary folder where absent. */
+  readonly scratch?: string | undefined;
   /** Weights to go on from, usually `CheckpointStore.load()`. */
   readonly resume?: Snapshot | undefined;
   /** Backend to use and no other (the validator passes MURMURATION_BACKEND here); default: the best that loads. */

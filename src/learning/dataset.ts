@@ -1,222 +1,254 @@
-import { gunzipSync } from 'node:zlib';
+import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { readFully } from './byte-source.ts';
+import type { DataLimits } from './data-limits.ts';
 import { DataError } from './errors.ts';
 
-/** A table of numbers with a label a row. `features` is row-major, rows x columns. */
+/** Rows of numbers with a label each, in memory or on the scratch volume. */
 export interface Dataset {
-  readonly features: Float32Array;
-  readonly labels: Int32Array;
   readonly rows: number;
+  /** Numbers of one record. */
   readonly columns: number;
+  /** How a record's numbers are arranged: [64], or [28, 28, 1] for an image (height, width, channels). */
+  readonly shape: readonly number[];
   readonly classes: number;
+  /** 0 .. classes-1, one a row. */
+  readonly labels: Int32Array;
+  /** `uint8`: features are bytes, 0..255. */
+  readonly kind: FeatureKind;
+  /** Copies the features of rows, as the file has them, one row after another. */
+  read(rows: Int32Array): Float32Array;
+  /** Lets go of the scratch file. */
+  close(): void;
 }
 
-/** What a file may cost before it is refused with DataTooLarge. */
-export interface DataLimits {
-  /** Bytes of the file as stored. */
-  readonly fileBytes: number;
-  /** Bytes of the text after gunzip. */
-  readonly textBytes: number;
-  /** Numbers in the table: rows x columns. */
-  readonly cells: number;
-}
+export type FeatureKind = 'float32' | 'uint8';
 
-const mebibyte = 1024 * 1024;
-
-/** Sized for a pod of 768 MiB: the features of a full table take 128 MiB. */
-export const DEFAULT_DATA_LIMITS: DataLimits = {
-  fileBytes: 128 * mebibyte,
-  textBytes: 256 * mebibyte,
-  cells: 32 * mebibyte,
-};
-
-export interface CsvShape {
+export interface TableShape {
   /** Name of the file, for messages. */
   readonly file: string;
-  /** Name of the label column in the header, or 'last'. */
-  readonly label: string;
-  /** Labels are 0 .. classes-1. */
+  readonly shape: readonly number[];
   readonly classes: number;
+  readonly kind: FeatureKind;
 }
 
-const NEWLINE = 0x0a;
-/** Number() also reads 0x10, 0b1 and 0o7; tables do not hold those. */
-const RADIX_PREFIX = /^[+-]?0[xbo]/i;
+export interface TableRoom {
+  readonly limits: DataLimits;
+  /** Folder for tables beyond `limits.memoryBytes`. */
+  readonly scratch: string;
+}
 
-/**
- * Reads a CSV of numbers, plain or gzipped, with a header line or none (a first line with a cell that is no number is
- * a header). Blank lines are skipped; a "row" in a message is a line of the file, as editors count them.
- * @throws DataError with the row and the fix
- */
-export function parseCsv(bytes: Uint8Array, shape: CsvShape, limits: DataLimits = DEFAULT_DATA_LIMITS): Dataset {
-  const text = unpack(bytes, shape.file, limits);
-  const lines = new LineReader(text);
-  const first = lines.next();
-  if (first === undefined) {
-    throw new DataError('DataMalformed', `${shape.file} is empty. Give a CSV file with one record a row.`);
+type Block = Float32Array | Uint8Array;
+const BLOCK_BYTES = 1024 * 1024;
+/** Rows read at once from disk, where they lie one after another. */
+const RUN_BYTES = 256 * 1024;
+
+/** Takes a table row by row and keeps it in memory, or on the scratch volume once it is larger than the limit. */
+export class TableBuilder {
+  readonly #table: TableShape;
+  readonly #room: TableRoom;
+  readonly #columns: number;
+  readonly #rowsPerBlock: number;
+  readonly #bytesPerRow: number;
+  readonly #maxRows: number;
+  #blocks: Block[] = [];
+  #open: Block;
+  #inOpen = 0;
+  #rows = 0;
+  #labels = new Int32Array(1024);
+  #scratch: ScratchFile | undefined;
+
+  /** @throws DataError where a record is larger than the limit */
+  constructor(table: TableShape, room: TableRoom) {
+    const { limits } = room;
+    this.#table = table;
+    this.#room = room;
+    this.#columns = columnsOf(table.shape, table.file, limits);
+    this.#bytesPerRow = this.#columns * (table.kind === 'uint8' ? 1 : 4);
+    this.#rowsPerBlock = Math.max(1, Math.floor(BLOCK_BYTES / this.#bytesPerRow));
+    this.#maxRows = Math.min(limits.rows, Math.floor(limits.scratchBytes / this.#bytesPerRow));
+    this.#open = this.#newBlock();
   }
-  const firstCells = cellsOf(first.text);
-  const hasHeader = firstCells.some((cell) => !isNumber(cell));
-  const width = firstCells.length;
-  const labelAt = labelColumn(shape, hasHeader ? firstCells : undefined, width);
-  const columns = width - 1;
-  if (columns < 1) {
-    throw new DataError(
-      'DataMalformed',
-      `${shape.file} has one column; a label column and at least one feature column are needed, divided by commas.`,
-    );
+
+  get rows(): number {
+    return this.#rows;
   }
-  const rows = lines.countRemaining() + (hasHeader ? 0 : 1);
-  if (rows * columns > limits.cells) {
-    throw new DataError(
-      'DataTooLarge',
-      `${shape.file} holds ${rows} x ${columns} numbers, the limit is ${limits.cells}. Use fewer rows or columns.`,
-    );
+
+  /** The place for the next row's features: fill it, then call `add`. */
+  get next(): Block {
+    const start = this.#inOpen * this.#columns;
+    return this.#open.subarray(start, start + this.#columns);
   }
-  const features = new Float32Array(rows * columns);
-  const labels = new Int32Array(rows);
-  let row = 0;
-  for (let line = hasHeader ? lines.next() : first; line !== undefined; line = lines.next()) {
-    const cells = line === first ? firstCells : cellsOf(line.text);
-    if (cells.length !== width) {
-      const standard = hasHeader ? 'the header' : `row ${first.number}`;
+
+  /**
+   * Takes what was written into `next`, with its label.
+   * @throws DataError where the table is larger than the limit or the scratch volume is full
+   */
+  add(label: number): void {
+    if (this.#rows >= this.#maxRows) {
       throw new DataError(
-        'DataMalformed',
-        `Row ${line.number} of ${shape.file} has ${cells.length} columns, ${standard} has ${width}. Fix or remove the row.`,
+        'DataTooLarge',
+        `${this.#table.file} has more than ${this.#maxRows} rows of ${this.#columns} numbers, which is the limit. Use fewer rows or columns.`,
       );
     }
-    let column = row * columns;
-    for (let i = 0; i < width; i++) {
-      const value = numberOf(cells[i] ?? '', line.number, i, shape.file);
-      if (i === labelAt) labels[row] = labelOf(value, line.number, shape);
-      else features[column++] = value;
+    if (this.#rows === this.#labels.length) this.#labels = grown(this.#labels);
+    this.#labels[this.#rows++] = label;
+    if (++this.#inOpen === this.#rowsPerBlock) this.#full();
+  }
+
+  /** @param relabelled label by label that `add` was given, where those were preliminary */
+  finish(relabelled?: readonly number[]): Dataset {
+    if (this.#inOpen > 0) this.#keep(this.#open.slice(0, this.#inOpen * this.#columns));
+    const labels = this.#labels.slice(0, this.#rows);
+    if (relabelled !== undefined) for (let i = 0; i < labels.length; i++) labels[i] = relabelled[labels[i] ?? 0] ?? 0;
+    const { shape, classes, kind } = this.#table;
+    const [columns, scratch, blocks, rowsPerBlock] = [this.#columns, this.#scratch, this.#blocks, this.#rowsPerBlock];
+    return {
+      rows: this.#rows,
+      columns,
+      shape,
+      classes,
+      labels,
+      kind,
+      read: (rows) =>
+        scratch === undefined
+          ? gathered(blocks, rowsPerBlock, columns, rows)
+          : scratch.gathered(rows, columns, kind, this.#table.file),
+      close: () => scratch?.close(),
+    };
+  }
+
+  /** For a table that is not finished. */
+  discard(): void {
+    this.#scratch?.close();
+    this.#blocks = [];
+  }
+
+  #full(): void {
+    this.#keep(this.#open);
+    // What is written to disk at once can be used again.
+    if (this.#scratch === undefined) this.#open = this.#newBlock();
+    this.#inOpen = 0;
+  }
+
+  #keep(block: Block): void {
+    if (this.#scratch === undefined) {
+      this.#blocks.push(block);
+      if (this.#rows * this.#bytesPerRow <= this.#room.limits.memoryBytes) return;
+      this.#scratch = new ScratchFile(this.#room.scratch, this.#table.file);
+      for (const kept of this.#blocks) this.#scratch.append(kept);
+      this.#blocks = [];
+    } else {
+      this.#scratch.append(block);
     }
-    row++;
   }
-  if (row === 0) {
-    throw new DataError(
-      'DataMalformed',
-      `${shape.file} has a header but no rows. Give a CSV file with one record a row.`,
-    );
-  }
-  return { features, labels, rows, columns, classes: shape.classes };
-}
 
-function unpack(bytes: Uint8Array, file: string, limits: DataLimits): Buffer {
-  if (bytes.length > limits.fileBytes) throw tooLarge(file, limits.fileBytes, 'as stored');
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) {
-    if (bytes.length > limits.textBytes) throw tooLarge(file, limits.textBytes, 'as text');
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-  try {
-    return gunzipSync(bytes, { maxOutputLength: limits.textBytes });
-  } catch (error) {
-    if (error instanceof RangeError) throw tooLarge(file, limits.textBytes, 'unpacked');
-    const why = error instanceof Error ? error.message : String(error);
-    throw new DataError('DataMalformed', `${file} is not a whole gzip file (${why}). Pack it again.`, { cause: error });
+  #newBlock(): Block {
+    const numbers = this.#rowsPerBlock * this.#columns;
+    return this.#table.kind === 'uint8' ? new Uint8Array(numbers) : new Float32Array(numbers);
   }
 }
 
-function tooLarge(file: string, limit: number, how: string): DataError {
-  const mib = Math.round(limit / mebibyte);
-  const size = mib >= 1 ? `${mib} MiB` : `${limit} bytes`;
-  return new DataError('DataTooLarge', `${file} is larger than ${size} ${how}. Use fewer rows or columns.`);
-}
-
-function labelColumn(shape: CsvShape, header: readonly string[] | undefined, width: number): number {
-  if (shape.label === 'last') return width - 1;
-  if (header === undefined) {
-    throw new DataError(
-      'DataMalformed',
-      `data.label is "${shape.label}", but ${shape.file} has no header line. Add one, or set data.label to last.`,
-    );
+/** Numbers of a record of that shape. @throws DataError where it has none, or too many */
+export function columnsOf(shape: readonly number[], file: string, limits: DataLimits): number {
+  const columns = shape.reduce((product, side) => product * side, 1);
+  if (columns >= 1 && columns <= limits.columns) return columns;
+  if (columns < 1) {
+    throw new DataError('DataShapeMismatch', `The records of ${file} have no numbers: their shape is [${shape}].`);
   }
-  const at = header.indexOf(shape.label);
-  if (at < 0) {
-    const names = header.slice(0, 8).join(', ') + (header.length > 8 ? ', ...' : '');
-    throw new DataError(
-      'DataMalformed',
-      `${shape.file} has no column "${shape.label}"; its columns are ${names}. Set data.label to one of them.`,
-    );
-  }
-  return at;
-}
-
-function numberOf(cell: string, row: number, column: number, file: string): number {
-  if (!isNumber(cell)) {
-    const shown = cell === '' ? 'nothing' : `"${cell.slice(0, 40)}"`;
-    throw new DataError(
-      'DataMalformed',
-      `Row ${row} of ${file} has ${shown} in column ${column + 1}, where a number must be. Fix or remove the row.`,
-    );
-  }
-  return Number(cell);
-}
-
-function labelOf(value: number, row: number, shape: CsvShape): number {
-  if (Number.isInteger(value) && value >= 0 && value < shape.classes) return value;
   throw new DataError(
-    'LabelOutOfRange',
-    `Row ${row} of ${shape.file} has label ${value}; with data.classes ${shape.classes}, labels are whole numbers ` +
-      `from 0 to ${shape.classes - 1}. Fix the row or set data.classes.`,
+    'DataTooLarge',
+    `The records of ${file} have ${columns} numbers each, the limit is ${limits.columns}. Use fewer columns, or smaller images.`,
   );
 }
 
-/** True for a decimal number that stays finite as float32, which is what models compute in. */
-function isNumber(cell: string): boolean {
-  return cell !== '' && Number.isFinite(Math.fround(Number(cell))) && !RADIX_PREFIX.test(cell);
+function grown(labels: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(labels.length * 2);
+  larger.set(labels);
+  return larger;
 }
 
-function cellsOf(line: string): string[] {
-  const cells = line.split(',');
-  for (let i = 0; i < cells.length; i++) {
-    const cell = (cells[i] ?? '').trim();
-    cells[i] = cell.length >= 2 && cell.startsWith('"') && cell.endsWith('"') ? cell.slice(1, -1).trim() : cell;
-  }
-  return cells;
+function gathered(
+  blocks: readonly Block[],
+  rowsPerBlock: number,
+  columns: number,
+  rows: Int32Array,
+): Float32Array<ArrayBuffer> {
+  const features = new Float32Array(rows.length * columns);
+  rows.forEach((row, i) => {
+    const start = (row % rowsPerBlock) * columns;
+    const block = blocks[Math.floor(row / rowsPerBlock)];
+    if (block !== undefined) features.set(block.subarray(start, start + columns), i * columns);
+  });
+  return features;
 }
 
-/** Walks a buffer line by line, so that the text is never held as one string beside it. */
-class LineReader {
-  readonly #text: Buffer;
-  #offset: number;
-  #number = 0;
+/** A file without a name: its room is free again when the process or worker ends, however that ends. */
+class ScratchFile {
+  readonly #descriptor: number;
+  readonly #folder: string;
+  #size = 0;
+  #isOpen = true;
 
-  constructor(text: Buffer) {
-    this.#text = text;
-    const hasByteOrderMark = text[0] === 0xef && text[1] === 0xbb && text[2] === 0xbf;
-    this.#offset = hasByteOrderMark ? 3 : 0;
-  }
-
-  /** The next line that is not blank, with its number in the file. */
-  next(): { readonly text: string; readonly number: number } | undefined {
-    while (this.#offset < this.#text.length) {
-      const end = this.#lineEnd(this.#offset);
-      const text = this.#text.toString('utf8', this.#offset, end).trim();
-      this.#offset = end + 1;
-      this.#number++;
-      if (text !== '') return { text, number: this.#number };
+  constructor(folder: string, forFile: string) {
+    this.#folder = folder;
+    const name = path.join(folder, `table-${process.pid}-${crypto.randomUUID()}`);
+    try {
+      this.#descriptor = openSync(name, 'wx+', 0o600);
+      unlinkSync(name);
+    } catch (error) {
+      throw scratchError(error, folder, forFile);
     }
-    return undefined;
   }
 
-  /** Lines after the present one that are not blank. */
-  countRemaining(): number {
-    let lines = 0;
-    let isBlank = true;
-    for (let i = this.#offset; i < this.#text.length; i++) {
-      const byte = this.#text[i] as number;
-      if (byte === NEWLINE) {
-        if (!isBlank) lines++;
-        isBlank = true;
-      } else if (byte > 0x20) {
-        isBlank = false;
+  append(block: Block): void {
+    const bytes = new Uint8Array(block.buffer, block.byteOffset, block.byteLength);
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        done += writeSync(this.#descriptor, bytes, done, bytes.length - done, this.#size + done);
       }
+      this.#size += bytes.length;
+    } catch (error) {
+      throw scratchError(error, this.#folder, 'the data');
     }
-    return lines + (isBlank ? 0 : 1);
   }
 
-  #lineEnd(from: number): number {
-    const at = this.#text.indexOf(NEWLINE, from);
-    return at < 0 ? this.#text.length : at;
+  /** Rows that lie one after another are read at once. */
+  gathered(rows: Int32Array, columns: number, kind: FeatureKind, file: string): Float32Array<ArrayBuffer> {
+    const features = new Float32Array(rows.length * columns);
+    const rowBytes = columns * (kind === 'uint8' ? 1 : 4);
+    const most = Math.max(1, Math.floor(RUN_BYTES / rowBytes));
+    for (let i = 0; i < rows.length; ) {
+      const first = rows[i] as number;
+      let run = 1;
+      while (run < most && i + run < rows.length && rows[i + run] === first + run) run++;
+      const bytes = new Uint8Array(run * rowBytes);
+      if (readFully(this.#descriptor, bytes, first * rowBytes) < bytes.length) {
+        throw new DataError('DataUnreachable', `The rows of ${file} on the scratch volume are gone. Restart the pod.`);
+      }
+      features.set(kind === 'uint8' ? bytes : new Float32Array(bytes.buffer), i * columns);
+      i += run;
+    }
+    return features;
   }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    closeSync(this.#descriptor);
+  }
+}
+
+function scratchError(error: unknown, folder: string, what: string): DataError {
+  const why = error instanceof Error ? error.message : String(error);
+  const isFull = error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+  return isFull
+    ? new DataError(
+        'DataTooLarge',
+        `${folder} has no room for the rows of ${what}. Use fewer rows, or mount a larger volume there (podTemplate).`,
+        { cause: error },
+      )
+    : new DataError('DataUnreachable', `The rows of ${what} cannot be written to ${folder} (${why}).`, {
+        cause: error,
+      });
 }

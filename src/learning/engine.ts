@@ -1,7 +1,9 @@
-import { buildModel } from './architecture.ts';
+import { tmpdir } from 'node:os';
+import { buildModel, vocabularyOf } from './architecture.ts';
 import { RunningAverage } from './average.ts';
 import type { Backend } from './backend.ts';
 import type {
+  DataFile,
   Evaluation,
   LentRows,
   MergeOutcome,
@@ -10,15 +12,18 @@ import type {
   ModelInput,
   PartitionSlot,
   Snapshot,
+  StartModel,
 } from './contract.ts';
+import { type DataLimits, DEFAULT_DATA_LIMITS } from './data-limits.ts';
 import type { Dataset } from './dataset.ts';
 import { ModelError } from './errors.ts';
 import { decodeFrame, encodeFrame, maxFrameBytes } from './frame.ts';
 import { ProbeGate } from './gate.ts';
 import { featuresOf } from './instances.ts';
+import { joined } from './joined.ts';
 import { allFinite, fromTensors, toTensors } from './layout.ts';
-import { scaledLent, withLent } from './lent.ts';
-import { crossEntropy, greatest, softmax } from './logits.ts';
+import { Lending } from './lent.ts';
+import { crossEntropy, greatest, hinge, softmax } from './logits.ts';
 import { mergeInto, relativeDistance } from './merge.ts';
 import { Network } from './network.ts';
 import { type Random, seeded, seedOf } from './random.ts';
@@ -33,8 +38,10 @@ import {
   scalingOf,
   splitRows,
 } from './split.ts';
+import { type Start, startOf } from './start-model.ts';
 import { createStrategy, type Strategy } from './strategy.ts';
 import { prepareData, type Tables } from './tables.ts';
+import { checkTokens } from './tokens.ts';
 
 /** Rows that go through the model at once outside of training. */
 const EVALUATION_BATCH = 512;
@@ -44,9 +51,12 @@ const TAKEOVER_SHARE = 0.9;
 export interface EngineInit {
   readonly model: ModelInit;
   readonly partition: PartitionSlot;
-  readonly data: Uint8Array;
-  readonly ownData?: Uint8Array | undefined;
+  readonly data: DataFile;
+  readonly ownData?: DataFile | undefined;
+  readonly start?: StartModel | undefined;
   readonly scaling?: ModelInput['scaling'] | undefined;
+  readonly scratch?: string | undefined;
+  readonly limits?: DataLimits | undefined;
   readonly resume?: Snapshot | undefined;
 }
 
@@ -61,22 +71,30 @@ export class Engine {
   readonly #gate: ProbeGate;
   readonly #random: Random;
   readonly #classes: number;
+  readonly #vocabulary: number | undefined;
+  readonly #loss: (logits: Float32Array, label: number) => number;
   readonly #scaling: Scaling;
   readonly #test: Sample;
   readonly #probe: Sample;
+  readonly #tables: Tables;
   readonly #trainTable: Dataset;
   readonly #trainRows: Rows;
+  readonly #lending: Lending;
   readonly #live: Float32Array;
   #partition: PartitionSlot;
-  #lent: LentRows | undefined;
+  #lent: Dataset | undefined;
   #batches: Batches;
   #average: RunningAverage;
   #age = 0;
 
-  private constructor(network: Network, init: EngineInit, { shared, own, scale }: Tables) {
+  private constructor(network: Network, init: EngineInit, tables: Tables) {
+    const { shared, own, scale } = tables;
     const { spec, uid, probeSeed } = init.model;
+    this.#tables = tables;
     this.#model = init.model;
     this.#network = network;
+    this.#vocabulary = vocabularyOf(spec.architecture);
+    this.#loss = spec.architecture.preset === 'pegasos' ? hinge : crossEntropy;
     this.#strategy = createStrategy(spec.learning);
     this.#gate = new ProbeGate(shared.classes);
     // Validators of one model draw different mini-batches.
@@ -84,16 +102,20 @@ export class Engine {
     this.#classes = shared.classes;
 
     const split = splitRows(shared.rows, spec.data.split);
-    this.#test = new Sample(shared, split.test);
-    this.#probe = new Sample(shared, probeRows(split.train, probeSeed));
     this.#scaling =
       init.scaling === undefined
-        ? scalingOf(shared, split.train, scale)
+        ? scalingOf(shared, split.train, this.#vocabulary === undefined ? scale : 1)
         : givenScaling(init.scaling, shared.columns, init.model.name);
-    applyScaling(shared.features, this.#scaling);
-    if (own !== undefined) applyScaling(own.features, this.#scaling);
+    this.#test = new Sample(shared, split.test, this.#scaling);
+    this.#probe = new Sample(shared, probeRows(split.train, probeSeed), this.#scaling);
     this.#trainTable = own ?? shared;
     this.#trainRows = own === undefined ? split.train : Int32Array.from({ length: own.rows }, (_, row) => row);
+    this.#lending = new Lending({
+      model: init.model.name,
+      table: this.#trainTable,
+      scaling: this.#scaling,
+      vocabulary: this.#vocabulary,
+    });
     this.#partition = init.partition;
     this.#batches = this.#batchesOf(init.partition);
 
@@ -104,16 +126,25 @@ export class Engine {
   }
 
   /** @throws DataError, ModelError */
-  static async create(backend: Backend, init: EngineInit): Promise<Engine> {
-    const tables = prepareData(init);
-    const { uid, spec } = init.model;
-    const { columns, classes } = tables.shared;
-    const model = await buildModel(backend, spec.architecture, columns, classes, seedOf(uid));
-    const network = new Network(backend, model, spec.learning.optimizer, columns, classes);
+  static async create(backend: Backend, given: EngineInit): Promise<Engine> {
+    const { limits = DEFAULT_DATA_LIMITS, scratch = tmpdir() } = given;
+    const tables = await prepareData(given, { limits, scratch });
+    let network: Network | undefined;
     try {
+      const { shared } = tables;
+      const { init, start } = begun(given, shared.columns);
+      const { spec, uid } = init.model;
+      checkTokens(tables, spec);
+      // A model to go on from arranges records itself.
+      const record = start === undefined ? shared : { columns: shared.columns };
+      const model = await buildModel(backend, spec.architecture, record, shared.classes, seedOf(uid));
+      network = new Network(backend, model, spec, shared.columns, shared.classes);
+      if (start !== undefined) network.write(start.flat(network.layout));
       return new Engine(network, init, tables);
     } catch (error) {
-      network.dispose();
+      network?.dispose();
+      tables.shared.close();
+      tables.own?.close();
       throw error;
     }
   }
@@ -131,7 +162,10 @@ export class Engine {
     const [one = 1] = factor;
     const isUniform = offset.every((value) => value === 0) && factor.every((value) => value === one);
     const scaling = isUniform ? { factor: one } : { factor: [...factor], offset: [...offset] };
-    return { columns: offset.length, scaling };
+    const { shape } = this.#tables.shared;
+    const { from, layers } = this.#model.spec.architecture;
+    const arranged = from === undefined ? (shape.length > 1 ? { shape } : {}) : { layers };
+    return { columns: offset.length, ...arranged, scaling };
   }
 
   /** See Learner.update. @throws ModelError when training diverged; weights and age are then as before the call */
@@ -142,7 +176,7 @@ export class Engine {
     let sum = 0;
     for (let step = 0; step < localSteps; step++) {
       const { features, labels } = this.#batches.next();
-      sum += this.#network.step(features, labels);
+      sum += this.#network.step(features, labels, this.#age + step + 1);
     }
     const before = this.#live.slice();
     this.#network.read(this.#live);
@@ -224,7 +258,9 @@ export class Engine {
   }
 
   predict(instances: readonly (readonly number[])[]): number[][] {
-    const features = featuresOf(instances, this.#scaling.offset.length, this.#model.name);
+    const { columns } = this.#tables.shared;
+    const shape = { model: this.#model.name, columns, vocabulary: this.#vocabulary };
+    const features = featuresOf(instances, shape);
     applyScaling(features, this.#scaling);
     this.#network.write(this.#average.flat);
     const logits = this.#network.logits(features);
@@ -237,22 +273,24 @@ export class Engine {
   }
 
   lend(rows: LentRows | undefined): void {
-    const terms = { model: this.#model.name, table: this.#trainTable, scaling: this.#scaling };
-    this.#lent = rows === undefined || rows.labels.length === 0 ? undefined : scaledLent(rows, terms);
+    this.#lent = rows === undefined || rows.labels.length === 0 ? undefined : this.#lending.tableOf(rows);
     this.#batches = this.#batchesOf(this.#partition);
   }
 
   dispose(): void {
     this.#network.dispose();
+    this.#tables.shared.close();
+    this.#tables.own?.close();
   }
 
   #batchesOf(slot: PartitionSlot): Batches {
     const { data, learning } = this.#model.spec;
     const rows = partitionRows(this.#trainRows, this.#trainTable.labels, data.partition, slot);
-    if (this.#lent === undefined) return new Batches(this.#trainTable, rows, learning.batchSize, this.#random);
-    const table = withLent(this.#trainTable, rows, this.#lent);
-    const all = Int32Array.from({ length: table.rows }, (_, row) => row);
-    return new Batches(table, all, learning.batchSize, this.#random);
+    const [table, all] =
+      this.#lent === undefined
+        ? [this.#trainTable, rows]
+        : [joined(this.#trainTable, this.#lent), withLast(rows, this.#trainTable.rows, this.#lent.rows)];
+    return new Batches(table, all, this.#scaling, learning.batchSize, this.#random);
   }
 
   #measure(flat: Float32Array, sample: Sample): Evaluation {
@@ -264,7 +302,7 @@ export class Engine {
       const logits = this.#network.logits(features);
       labels.forEach((label, i) => {
         const row = this.#row(logits, i);
-        loss += crossEntropy(row, label);
+        loss += this.#loss(row, label);
         if (greatest(row) === label) right++;
       });
     }
@@ -274,4 +312,22 @@ export class Engine {
   #row(logits: Float32Array, row: number): Float32Array {
     return logits.subarray(row * this.#classes, (row + 1) * this.#classes);
   }
+}
+
+/** The spec with the layers of the model that is the start, where it names one. */
+function begun(init: EngineInit, columns: number): { readonly init: EngineInit; readonly start?: Start } {
+  const { from } = init.model.spec.architecture;
+  if (from === undefined) return { init };
+  if (init.start === undefined) throw new ModelError('The model of architecture.from was not loaded. Restart the pod.');
+  const start = startOf(init.start, columns);
+  const architecture = { ...start.architecture, from };
+  return { init: { ...init, model: { ...init.model, spec: { ...init.model.spec, architecture } } }, start };
+}
+
+/** Row numbers, and so many more from `end` on. */
+function withLast(rows: Rows, end: number, more: number): Rows {
+  const all = new Int32Array(rows.length + more);
+  all.set(rows);
+  for (let i = 0; i < more; i++) all[rows.length + i] = end + i;
+  return all;
 }

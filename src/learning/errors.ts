@@ -3,6 +3,9 @@ export type DataReason =
   | 'DataUnreachable'
   | 'DataDigestMismatch'
   | 'DataMalformed'
+  | 'DataTruncated'
+  | 'DataShapeMismatch'
+  | 'DataFormatUnknown'
   | 'LabelOutOfRange'
   | 'DataTooLarge';
 

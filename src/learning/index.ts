@@ -6,6 +6,8 @@
 export { CheckpointStore } from './checkpoint.ts';
 export type {
   BackendName,
+  DataBytes,
+  DataFile,
   Evaluation,
   Learner,
   LearnerInit,
@@ -18,8 +20,9 @@ export type {
   NamedTensor,
   PartitionSlot,
   Snapshot,
+  StartModel,
 } from './contract.ts';
-export { type DataLimits, type Dataset, parseCsv } from './dataset.ts';
+export type { Dataset } from './dataset.ts';
 export {
   BackendUnavailableError,
   BadInputError,
@@ -30,5 +33,7 @@ export {
 } from './errors.ts';
 export { type LayersModelParts, layersModelOf } from './layers-model.ts';
 export { createLearner } from './learner.ts';
-export { type FetchLike, loadData, type SourceContext } from './source.ts';
+export { type FetchLike, type LoadedFile, loadData, type SourceContext } from './source.ts';
 export type { LearnableModelSpec } from './spec.ts';
+export { loadStart, type StartContext } from './start-files.ts';
+export { readTable, type TableSpec } from './tables.ts';

@@ -1,6 +1,7 @@
 import type { Architecture } from '../api/index.ts';
 import { type LayerJson, type Topology, topologyOf } from './architecture.ts';
 import type { ModelInput, NamedTensor } from './contract.ts';
+import { ModelError } from './errors.ts';
 
 const SCALING = 'input_scaling';
 
@@ -15,10 +16,14 @@ export interface LayersModelParts {
 /**
  * What stands around a version's weights, so that TensorFlow.js gives what {@link Learner.predict} gives: from features
  * on the scale of the data file to class probabilities.
- * @throws ModelError when there is no layer
+ * @throws ModelError when there is no layer, or nobody says which
  */
 export function layersModelOf(architecture: Architecture, classes: number, input: ModelInput): LayersModelParts {
-  const { class_name, config } = topologyOf(architecture, input.columns, classes);
+  if (architecture.from !== undefined && input.layers === undefined) {
+    throw new ModelError('No validator says which layers the model of architecture.from has.');
+  }
+  const layered = input.layers === undefined ? architecture : { layers: input.layers };
+  const { class_name, config } = topologyOf(layered, input, classes);
   const [first, ...rest] = config.layers;
   const { batch_input_shape, ...own } = first?.config ?? {};
   const front = scalingOf(input, { name: SCALING, batch_input_shape: batch_input_shape ?? null });

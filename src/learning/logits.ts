@@ -17,6 +17,13 @@ export function crossEntropy(logits: Float32Array, label: number): number {
   return logSumExp(logits) - (logits[label] as number);
 }
 
+/** Hinge loss of a label: how far its logit fails to be above every other one by 1. */
+export function hinge(logits: Float32Array, label: number): number {
+  let other = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < logits.length; i++) if (i !== label) other = Math.max(other, logits[i] as number);
+  return Math.max(0, 1 + other - (logits[label] as number));
+}
+
 export function softmax(logits: Float32Array): number[] {
   const total = logSumExp(logits);
   return Array.from(logits, (logit) => Math.exp(logit - total));

@@ -1,30 +1,29 @@
 import type { Dataset } from './dataset.ts';
 import { type Random, shuffle } from './random.ts';
-import type { Rows } from './split.ts';
+import { applyScaling, type Rows, type Scaling } from './split.ts';
 
-/** Rows of a table that serve one purpose: to train, to test, to compare. */
+/** Rows of a table that serve one purpose: to train, to test, to compare. Features come scaled. */
 export class Sample {
   readonly #table: Dataset;
   readonly #rows: Rows;
+  readonly #scaling: Scaling;
 
-  constructor(table: Dataset, rows: Rows) {
+  constructor(table: Dataset, rows: Rows, scaling: Scaling) {
     this.#table = table;
     this.#rows = rows;
+    this.#scaling = scaling;
   }
 
   get size(): number {
     return this.#rows.length;
   }
 
-  /** Features and labels of rows start .. end, copied together. */
+  /** Scaled features and labels of rows start .. end, copied together. */
   slice(start: number, end: number): { readonly features: Float32Array; readonly labels: Int32Array } {
-    const { columns, features, labels } = this.#table;
     const rows = this.#rows.subarray(start, end);
-    const gathered = new Float32Array(rows.length * columns);
-    rows.forEach((row, i) => {
-      gathered.set(features.subarray(row * columns, (row + 1) * columns), i * columns);
-    });
-    return { features: gathered, labels: rows.map((row) => labels[row] as number) };
+    const features = this.#table.read(rows);
+    applyScaling(features, this.#scaling);
+    return { features, labels: rows.map((row) => this.#table.labels[row] as number) };
   }
 }
 
@@ -36,9 +35,9 @@ export class Batches {
   readonly #random: Random;
   #used: number;
 
-  constructor(table: Dataset, rows: Rows, batchSize: number, random: Random) {
+  constructor(table: Dataset, rows: Rows, scaling: Scaling, batchSize: number, random: Random) {
     this.#rows = rows.slice();
-    this.#sample = new Sample(table, this.#rows);
+    this.#sample = new Sample(table, this.#rows, scaling);
     this.#size = Math.min(batchSize, rows.length);
     this.#random = random;
     this.#used = rows.length;

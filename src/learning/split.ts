@@ -79,22 +79,31 @@ export interface Scaling {
   readonly factor: Float32Array;
 }
 
+/** Rows that are looked at together. */
+const SCALING_ROWS = 256;
+
 /** How features are scaled. Computed from the shared training rows, hence equal on all validators. */
 export function scalingOf(dataset: Dataset, rows: Rows, scale: number | undefined): Scaling {
-  const { columns, features } = dataset;
+  const { columns } = dataset;
   const offset = new Float32Array(columns);
   const factor = new Float32Array(columns).fill(1);
   if (scale !== undefined) return { offset, factor: factor.fill(1 / scale) };
-  for (let c = 0; c < columns; c++) {
-    let sum = 0;
-    for (const row of rows) sum += features[row * columns + c] as number;
-    const mean = sum / rows.length;
-    let squares = 0;
-    for (const row of rows) squares += ((features[row * columns + c] as number) - mean) ** 2;
-    const deviation = Math.sqrt(squares / rows.length);
-    offset[c] = mean;
+  // In the order of the file, which a disk likes.
+  const ordered = rows.slice().sort();
+  const sums = new Float64Array(columns);
+  eachValue(dataset, ordered, (value, c) => {
+    sums[c] = (sums[c] as number) + value;
+  });
+  const means = sums.map((sum) => sum / rows.length);
+  const squares = new Float64Array(columns);
+  eachValue(dataset, ordered, (value, c) => {
+    squares[c] = (squares[c] as number) + (value - (means[c] as number)) ** 2;
+  });
+  squares.forEach((square, c) => {
+    const deviation = Math.sqrt(square / rows.length);
+    offset[c] = means[c] as number;
     factor[c] = deviation > 1e-12 ? 1 / deviation : 0;
-  }
+  });
   return { offset, factor };
 }
 
@@ -106,6 +115,13 @@ export function givenScaling({ factor, offset }: ModelInput['scaling'], columns:
     throw new ModelError(`The data have ${columns} feature columns, model ${model} takes ${factors.length}.`);
   }
   return { offset: offsets, factor: factors };
+}
+
+function eachValue(dataset: Dataset, rows: Rows, use: (value: number, column: number) => void): void {
+  for (let start = 0; start < rows.length; start += SCALING_ROWS) {
+    const features = dataset.read(rows.subarray(start, start + SCALING_ROWS));
+    for (let i = 0; i < features.length; i++) use(features[i] as number, i % dataset.columns);
+  }
 }
 
 /** Scales rows of features in place. */

@@ -67,7 +67,7 @@ export class PodSettings {
     const sources = look
       .modelsOf(stores, namespace, network)
       .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-      .map(({ spec }) => spec.data.source)
+      .flatMap(({ spec }) => [spec.data.source, { claim: spec.architecture.from?.claim }])
       .filter(({ configMap, claim }) => configMap !== undefined || claim !== undefined);
     const claims = sources
       .flatMap(({ claim }) => (claim === undefined ? [] : [claim.claimName]))

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bytesUpTo, decodeChecked, encode, MalformedError } from '../codec/index.ts';
-import type { Dataset, LentRows } from '../learning/index.ts';
+import type { LentRows } from '../learning/index.ts';
 import { MAX_USER_PAYLOAD_BYTES } from './protocol.ts';
 
 /** What is inside a sealed box: rows as little-endian float32 and their labels as unsigned 16 bits. */
@@ -20,17 +20,16 @@ const OVERHEAD_BYTES = 256;
 export const rowsPerBox = (columns: number): number =>
   Math.max(1, Math.floor((MAX_USER_PAYLOAD_BYTES - OVERHEAD_BYTES) / (columns * FEATURE_BYTES + LABEL_BYTES)));
 
-/** Rows `from` to `to` (which is not among them) of a table, as bytes. */
-export function encodeRows({ features, labels, columns }: Dataset, from: number, to: number): Uint8Array {
+/** Rows as bytes: at least one, and no more than {@link rowsPerBox}. */
+export function encodeRows({ features, labels }: LentRows): Uint8Array {
   const packed = {
-    features: new Uint8Array((to - from) * columns * FEATURE_BYTES),
-    labels: new Uint8Array((to - from) * LABEL_BYTES),
+    features: new Uint8Array(features.length * FEATURE_BYTES),
+    labels: new Uint8Array(labels.length * LABEL_BYTES),
   };
   const view = { features: new DataView(packed.features.buffer), labels: new DataView(packed.labels.buffer) };
-  for (let i = from * columns; i < to * columns; i++)
-    view.features.setFloat32((i - from * columns) * FEATURE_BYTES, features[i] as number, true);
-  for (let row = from; row < to; row++) view.labels.setUint16((row - from) * LABEL_BYTES, labels[row] as number, true);
-  return encode({ v: 1, columns, ...packed });
+  for (const [i, value] of features.entries()) view.features.setFloat32(i * FEATURE_BYTES, value, true);
+  for (const [row, label] of labels.entries()) view.labels.setUint16(row * LABEL_BYTES, label, true);
+  return encode({ v: 1, columns: features.length / labels.length, ...packed });
 }
 
 /**

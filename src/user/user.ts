@@ -2,11 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type BackendName,
   createLearner as createRealLearner,
+  type DataFile,
   type Dataset,
   type Learner,
   type LearnerInit,
   type LearnerLog,
-  parseCsv,
+  readTable,
 } from '../learning/index.ts';
 import {
   type CharterModel,
@@ -59,8 +60,8 @@ export interface UserInit {
   readonly share: Share;
   /** Most validators that are sent to in a round. */
   readonly to: number;
-  /** The user's table: CSV, or gzip of it. */
-  readonly data: Uint8Array;
+  /** The user's table as stored, of any format that a Model's data may be of. */
+  readonly data: DataFile;
   /** Name of the table, for messages. */
   readonly file: string;
   /** Label column; that of the Model where it is left out. */
@@ -122,22 +123,24 @@ export class User {
   readonly #kept = new Map<string, Omit<DataTaken, 'v'>>();
   #learner: Learner | undefined;
 
+  private constructor(init: UserInit, table: Dataset) {
+    this.#init = init;
+    this.#now = init.now ?? Date.now;
+    this.#table = table;
+    this.#unsubscribe = init.overlay.subscribe('reports', (report, from) => this.#reports.set(from, report));
+  }
+
   /**
+   * Reads the table.
    * @throws UserError when the network has no such model, it takes no users, or the table does not fit
    * @throws DataError when the table cannot be read
    */
-  constructor(init: UserInit) {
-    this.#init = init;
-    this.#now = init.now ?? Date.now;
-    const { data: spec } = this.#model().spec;
-    this.#table = parseCsv(init.data, { file: init.file, label: init.label ?? spec.label, classes: spec.classes });
-    if (init.share !== 'data' && this.#table.rows < 2)
-      throw new UserError(
-        'data',
-        `${init.file} has one row: a model needs at least two, one to learn and one to test.`,
-      );
-    const { overlay } = init;
-    this.#unsubscribe = overlay.subscribe('reports', (report, from) => this.#reports.set(from, report));
+  static async open(init: UserInit): Promise<User> {
+    const { data, file, share } = init;
+    const table = await readTable(data, file, dataSpec(init, modelOf(init)));
+    if (share === 'data' || table.rows >= 2) return new User(init, table);
+    table.close();
+    throw new UserError('data', `${file} has one row: a model needs at least two, one to learn and one to test.`);
   }
 
   /**
@@ -146,7 +149,7 @@ export class User {
    */
   async round(signal: AbortSignal): Promise<Round> {
     const { share, to } = this.#init;
-    const model = this.#model();
+    const model = modelOf(this.#init);
     const found = await this.#find(model, signal);
     const ranked = rankValidators(found, share !== 'model');
     if (ranked.length === 0)
@@ -173,29 +176,14 @@ export class User {
 
   /** Asks all validators that can be reached to forget this user's rows now. @returns rows forgotten, by validator */
   async forget(signal: AbortSignal): Promise<readonly { readonly validator: string; readonly rows: number }[]> {
-    return forgetAt(this.#init, this.#model().uid, signal);
+    return forgetAt(this.#init, modelOf(this.#init).uid, signal);
   }
 
   /** Ends the learner and stops listening. What was sent stays with the validators until it runs out. */
   async close(): Promise<void> {
     this.#unsubscribe();
+    this.#table.close();
     await this.#learner?.close();
-  }
-
-  #model(): CharterModel {
-    const { overlay, model: name, network } = this.#init;
-    const model = overlay.charter?.models.find((one) => one.name === name);
-    if (model === undefined) {
-      const names = overlay.charter?.models.map((one) => one.name).join(', ') || 'none';
-      throw new UserError('no-validator', `Network ${network} has no model "${name}"; its models: ${names}.`);
-    }
-    if (model.spec.data.users === undefined) {
-      throw new UserError(
-        'no-validator',
-        `Model ${name} takes nothing from users: set spec.data.users in the Model, {} for the usual limits.`,
-      );
-    }
-    return model;
   }
 
   async #find(model: CharterModel, signal: AbortSignal): Promise<readonly Found[]> {
@@ -292,8 +280,8 @@ export class User {
   }
 
   async #startLearner(model: CharterModel, offer: UserOffer): Promise<Learner> {
-    const { data, file, label, backend, log = () => undefined, createLearner = createRealLearner } = this.#init;
-    const { sha256: _, ...spec } = model.spec.data;
+    const { data, file, backend, log = () => undefined, createLearner = createRealLearner } = this.#init;
+    const spec = dataSpec(this.#init, model);
     const testRows = Math.max(1, Math.floor(this.#table.rows * HELD_OUT));
     const learner = createLearner({
       model: {
@@ -305,7 +293,6 @@ export class User {
           data: {
             ...spec,
             source: { claim: { claimName: 'of-the-user', path: file } },
-            label: label ?? spec.label,
             partition: 'iid',
             split: { ...spec.split, testRows },
           },
@@ -347,20 +334,46 @@ export class User {
     const kept = this.#kept.get(peerId);
     if (kept !== undefined && offer.rowsHeld > 0) return kept;
     this.#kept.delete(peerId);
-    const table = spread(this.#table, Math.min(this.#table.rows, offer.rowsFree + offer.rowsHeld));
+    const table = this.#table;
+    const all = spread(table.rows, Math.min(table.rows, offer.rowsFree + offer.rowsHeld));
     const perBox = rowsPerBox(table.columns);
     let taken = { rows: 0, until: 0 };
-    for (let from = 0; from < table.rows; from += perBox) {
-      const bytes = encodeRows(table, from, Math.min(table.rows, from + perBox));
+    for (let from = 0; from < all.length; from += perBox) {
+      const rows = all.subarray(from, from + perBox);
+      const bytes = encodeRows({
+        features: table.read(rows),
+        labels: rows.map((row) => table.labels[row] as number),
+      });
       const box = { network, model: model.uid, validator: peerId, user: overlay.peerId };
       const sealed = await seal(bytes, offer, box);
       const answer = await ask(overlay, peerId, { v: 1, k: 'data', model: model.uid, sealed }, signal);
-      const { rows, until } = userAnswer.data.decode(answer);
-      taken = { rows, until };
+      const { v: _, ...now } = userAnswer.data.decode(answer);
+      taken = now;
     }
     this.#kept.set(peerId, taken);
     return taken;
   }
+}
+
+function modelOf({ overlay, model: name, network }: UserInit): CharterModel {
+  const model = overlay.charter?.models.find((one) => one.name === name);
+  if (model === undefined) {
+    const names = overlay.charter?.models.map((one) => one.name).join(', ') || 'none';
+    throw new UserError('no-validator', `Network ${network} has no model "${name}"; its models: ${names}.`);
+  }
+  if (model.spec.data.users === undefined) {
+    throw new UserError(
+      'no-validator',
+      `Model ${name} takes nothing from users: set spec.data.users in the Model, {} for the usual limits.`,
+    );
+  }
+  return model;
+}
+
+/** How the user's own file is read: it has a format and a digest of its own. */
+function dataSpec({ label }: UserInit, { spec }: CharterModel): CharterModel['spec']['data'] {
+  const { sha256: _, ...data } = spec.data;
+  return { ...data, format: 'auto', label: label ?? data.label };
 }
 
 /** Asks all validators of the network that can be reached to forget a user's rows. */
@@ -411,19 +424,9 @@ function ask(
   return overlay.request(peer, USER_PROTOCOL, userQuestion.encode(question), limits);
 }
 
-/** So many rows of a table, evenly from all of it: a table sorted by label keeps all of its labels. */
-function spread(table: Dataset, rows: number): Dataset {
-  if (rows >= table.rows) return table;
-  const { columns, classes } = table;
-  const features = new Float32Array(rows * columns);
-  const labels = new Int32Array(rows);
-  for (let i = 0; i < rows; i++) {
-    const row = Math.floor((i * table.rows) / rows);
-    features.set(table.features.subarray(row * columns, (row + 1) * columns), i * columns);
-    labels[i] = table.labels[row] as number;
-  }
-  return { features, labels, rows, columns, classes };
-}
+/** Numbers of so many rows of a table, evenly from all of it: a table sorted by label keeps all of its labels. */
+const spread = (of: number, rows: number): Int32Array =>
+  Int32Array.from({ length: rows }, (_, i) => Math.floor((i * of) / rows));
 
 /** A refusal in the peer's own words, without what would move a terminal's cursor; other errors by their message. */
 function wordsOf(error: unknown): string {

@@ -1,19 +1,24 @@
 import type { Logger } from 'pino';
 import {
   type BackendName,
+  type DataFile,
   type Learner,
   type LearnerInit,
   ModelError,
   type PartitionSlot,
   type Snapshot,
+  type StartModel,
 } from '../learning/index.ts';
 import type { CharterModel } from '../overlay/index.ts';
 
 /** Data files of a model, as stored. */
 export interface LoadedData {
   /** The shared file: trained on in parts and tested on; for `partition: own` tested on only. */
-  readonly data: Uint8Array;
-  readonly ownData?: Uint8Array | undefined;
+  readonly data: DataFile;
+  readonly ownData?: DataFile | undefined;
+  readonly start?: StartModel | undefined;
+  /** Closes the files, once the learner has read them. */
+  release?(): Promise<void>;
 }
 
 /** Where the weights of the present learner came from when it started. */
@@ -30,6 +35,8 @@ export interface WakeParts {
     load(): Promise<Snapshot | undefined>;
   };
   readonly backend?: BackendName | undefined;
+  /** Folder for tables that are too large for memory. */
+  readonly scratch?: string | undefined;
   readonly log: Logger;
 }
 
@@ -49,7 +56,10 @@ export async function wakeLearner(
   const init = {
     model,
     partition: slot,
-    ...loaded,
+    data: loaded.data,
+    ownData: loaded.ownData,
+    start: loaded.start,
+    scratch: parts.scratch,
     backend,
     log: (level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: Readonly<Record<string, unknown>>) =>
       log[level](fields ?? {}, message),

@@ -15,7 +15,7 @@ import type { World } from './world.ts';
 const SEND_MILLISECONDS = 10_000;
 
 export interface LearnModelsParts {
-  readonly options: Pick<ValidatorOptions, 'mounts' | 'ownData' | 'dataDir'>;
+  readonly options: Pick<ValidatorOptions, 'mounts' | 'ownData' | 'dataDir' | 'scratch'>;
   readonly backend: BackendName | undefined;
   readonly overlay: Pick<Overlay, 'request'>;
   /** Folder of a model's checkpoints. */
@@ -41,6 +41,7 @@ export function learnModels(parts: LearnModelsParts): ModelTasks {
         loadData: (which, signal) => dataOf(which, options, signal),
         createLearner,
         backend: parts.backend,
+        scratch: options.scratch,
         checkpoints: ({ uid }) => new CheckpointStore(parts.checkpoints(uid)),
         catchUp: parts.catchUp,
         neighbours: parts.peers,

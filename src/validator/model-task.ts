@@ -148,7 +148,8 @@ export class ModelTask {
     const { parts, model } = { parts: this.#parts, model: this.model };
     const loaded = await parts.loadData(model, signal);
     const slot = this.#partition;
-    const { learner, resumed } = await wakeLearner(model, slot, loaded, { ...parts, log: this.#log }, signal);
+    const waking = wakeLearner(model, slot, loaded, { ...parts, log: this.#log }, signal);
+    const { learner, resumed } = await waking.finally(() => loaded.release?.());
     const life = new AbortController();
     const end = AbortSignal.any([signal, life.signal]);
     try {

@@ -29,6 +29,8 @@ export interface ValidatorOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Folder of the bundled data sets; default: the package's own `data`. */
   readonly dataDir?: string;
+  /** Folder for data that are too large for memory; default: the system's temporary folder. */
+  readonly scratch?: string;
   readonly log: Logger;
   /** Parts of time, randomness and disk that are not the machine's own. */
   readonly world?: Partial<World>;

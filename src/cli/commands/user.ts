@@ -55,21 +55,18 @@ export async function userJoin(flags: UserJoinFlags, io: Io): Promise<void> {
     const until = new Date(entry.until).toISOString();
     io.err.write(`You are ${identity.peerId} in network ${network}, until ${until}.\n`);
     await using session = await openSession(place, trusted, identity, flags, io);
-    const user = inWords(
-      () =>
-        new User({
-          overlay: session.overlay,
-          network: `${namespace}/${network}`,
-          model: flags.model,
-          share: flags.share,
-          to: flags.to,
-          data,
-          file: flags.data,
-          label: flags.label,
-          reach: session.reach,
-          now: io.now,
-        }),
-    );
+    const user = await User.open({
+      overlay: session.overlay,
+      network: `${namespace}/${network}`,
+      model: flags.model,
+      share: flags.share,
+      to: flags.to,
+      data,
+      file: flags.data,
+      label: flags.label,
+      reach: session.reach,
+      now: io.now,
+    }).catch(inWords);
     const rounds: Round[] = [];
     try {
       const most = roundsOf(flags);
@@ -195,14 +192,10 @@ const takesNoUsers = (model: string, namespace: string) =>
   );
 
 /** What the library says, for a person. */
-function inWords<T>(act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    if (error instanceof DataError || error instanceof UserError)
-      throw misused(error.message, 'Correct the file or the flags.');
-    throw error;
-  }
+function inWords(error: unknown): never {
+  if (error instanceof DataError || error instanceof UserError)
+    throw misused(error.message, 'Correct the file or the flags.');
+  throw error;
 }
 
 function withWhy(error: unknown, refusals: readonly string[], namespace: string): unknown {

@@ -47,6 +47,10 @@ const ofModels: ReadonlySet<string> = new Set<string>([
   REASONS.DataUnreachable,
   REASONS.DataDigestMismatch,
   REASONS.DataMalformed,
+  REASONS.DataTruncated,
+  REASONS.DataShapeMismatch,
+  REASONS.DataFormatUnknown,
+  REASONS.DataTooLarge,
   REASONS.LabelOutOfRange,
   REASONS.ArchitectureInvalid,
 ]);

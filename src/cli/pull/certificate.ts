@@ -1,5 +1,6 @@
 /** Certificates that validators show, held against the charter. Pure. */
 import { z } from 'zod';
+import { LAYERS } from '../../api/index.ts';
 import { type Charter, type CharterModel, currentMembers } from '../../overlay/index.ts';
 import {
   type Certificate,
@@ -38,6 +39,11 @@ const columns = z.int().min(1).max(10_000_000);
 
 const inputShape = z.object({
   columns,
+  shape: z.array(columns).max(4).optional(),
+  layers: z
+    .array(z.object({ class_name: z.enum(LAYERS), config: z.looseObject({}).optional() }))
+    .max(128)
+    .optional(),
   scaling: z.union([
     z.object({ factor: finite, offset: z.undefined().optional() }),
     z.object({ factor: z.array(finite), offset: z.array(finite) }),
@@ -154,7 +160,7 @@ export function inputOf(claims: readonly InputClaim[], { spec }: CharterModel): 
   const counted = { agreed: most.length, asked: claims.length };
   const { scale } = spec.data;
   if (scale === undefined) return { input, from: 'validators', ...counted };
-  const signed: InputClaim = { columns: input.columns, scaling: { factor: Math.fround(1 / Number(scale)) } };
+  const signed: InputClaim = { ...input, scaling: { factor: Math.fround(1 / Number(scale)) } };
   return { input: signed, from: 'charter', ...counted };
 }
 

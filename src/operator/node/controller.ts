@@ -83,7 +83,7 @@ function volumeKeys(volume: PersistentVolumeClaim, stores: Stores): readonly Obj
   return stores
     .of(Model)
     .list(namespace)
-    .filter(({ spec }) => spec.data.source.claim?.claimName === name)
+    .filter(({ spec }) => [spec.data.source, spec.architecture.from].some((of) => of?.claim?.claimName === name))
     .flatMap(({ spec }) => keysOf(look.nodesOf(stores, namespace, spec.network)));
 }
 

@@ -123,9 +123,9 @@ describe('an engine', { timeout: 60_000 }, () => {
   it('predicts, from features on the scale of the file, what it is evaluated by', async () => {
     const one = await engine({ partition: { index: 0, of: 1 } });
     for (let i = 0; i < 20; i++) one.update();
-    const table = digits();
+    const table = await digits();
     const { test } = splitRows(table.rows, digitsSpec().data.split);
-    const rows = [...test].map((row) => [...table.features.subarray(row * 64, (row + 1) * 64)]);
+    const rows = [...test].map((row) => [...table.read(Int32Array.of(row))]);
     const losses = one.predict(rows).map((probabilities, i) => {
       expect(probabilities.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 5);
       return -Math.log(probabilities[table.labels[test[i]!]!]!);

@@ -1,8 +1,19 @@
 import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { ModelSpec } from '../../../src/api/index.ts';
 import { type Backend, loadBackend } from '../../../src/learning/backend.ts';
-import type { BackendName, ModelInput, PartitionSlot, Snapshot } from '../../../src/learning/contract.ts';
-import { type Dataset, parseCsv } from '../../../src/learning/dataset.ts';
+import { memorySource } from '../../../src/learning/byte-source.ts';
+import type {
+  BackendName,
+  DataFile,
+  ModelInput,
+  PartitionSlot,
+  Snapshot,
+  StartModel,
+} from '../../../src/learning/contract.ts';
+import { readCsv } from '../../../src/learning/csv.ts';
+import { DEFAULT_DATA_LIMITS } from '../../../src/learning/data-limits.ts';
+import type { Dataset } from '../../../src/learning/dataset.ts';
 import { Engine } from '../../../src/learning/engine.ts';
 import { seeded } from '../../../src/learning/random.ts';
 import type { LearnableModelSpec } from '../../../src/learning/spec.ts';
@@ -11,7 +22,16 @@ import type { LearnableModelSpec } from '../../../src/learning/spec.ts';
 export const DIGITS = readFileSync(new URL('../../../data/digits.csv.gz', import.meta.url));
 export const SPAMBASE = readFileSync(new URL('../../../data/spambase.csv.gz', import.meta.url));
 
-export const digits = (): Dataset => parseCsv(DIGITS, { file: 'digits.csv.gz', label: 'last', classes: 10 });
+export const digits = (): Promise<Dataset> =>
+  readCsv(
+    memorySource('digits.csv.gz', DIGITS),
+    { label: 'last', classes: 10 },
+    { limits: DEFAULT_DATA_LIMITS, scratch: tmpdir() },
+  );
+
+/** All features of a table, row by row. */
+export const featuresOf = (table: Dataset): Float32Array =>
+  table.read(Int32Array.from({ length: table.rows }, (_, row) => row));
 
 /** A spec of the digits with changes, defaults filled in as the API server does. */
 export function digitsSpec(
@@ -36,10 +56,11 @@ export interface EngineOptions {
   readonly spec?: LearnableModelSpec;
   readonly uid?: string;
   readonly partition?: PartitionSlot;
-  readonly data?: Uint8Array;
-  readonly ownData?: Uint8Array;
+  readonly data?: DataFile;
+  readonly ownData?: DataFile;
   readonly scaling?: ModelInput['scaling'];
   readonly resume?: Snapshot;
+  readonly start?: StartModel;
 }
 
 export async function engine(options: EngineOptions = {}): Promise<Engine> {
@@ -50,6 +71,7 @@ export async function engine(options: EngineOptions = {}): Promise<Engine> {
     ownData: options.ownData,
     scaling: options.scaling,
     resume: options.resume,
+    start: options.start,
   });
 }
 

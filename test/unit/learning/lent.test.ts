@@ -3,12 +3,13 @@ import type { LentRows } from '../../../src/learning/contract.ts';
 import { BadInputError, ModelError } from '../../../src/learning/errors.ts';
 import { digits, digitsSpec, engine } from './fleet.ts';
 
-const table = digits();
+const table = await digits();
+const rowAt = (row: number): Float32Array => table.read(Int32Array.of(row));
 
 /** Rows of the bundled digits that have this label, as a user would lend them. */
 function rowsOf(label: number, from = 0, to = Number.POSITIVE_INFINITY): LentRows {
   const rows = [...table.labels.keys()].filter((row) => table.labels[row] === label).slice(from, to);
-  const features = rows.flatMap((row) => [...table.features.subarray(row * 64, (row + 1) * 64)]);
+  const features = rows.flatMap((row) => [...rowAt(row)]);
   return { features: Float32Array.from(features), labels: Int32Array.from(rows, () => label) };
 }
 
@@ -16,7 +17,7 @@ const csv = (labels: (label: number) => boolean): Uint8Array =>
   Buffer.from(
     [...table.labels.keys()]
       .filter((row) => labels(table.labels[row]!))
-      .map((row) => [...table.features.subarray(row * 64, (row + 1) * 64), table.labels[row]].join(','))
+      .map((row) => [...rowAt(row), table.labels[row]].join(','))
       .join('\n'),
   );
 
@@ -67,6 +68,15 @@ describe('lent rows', { timeout: 60_000 }, () => {
     expect(() => one.lend(rows)).toThrow(why);
     for (let i = 0; i < 50; i++) one.update();
     expect(toldRight(one, rowsOf(9, 100))).toBeGreaterThan(0.8);
+  });
+
+  it.each([17, 2.5, -1])('are refused with %s where token ids are learned', async (value) => {
+    const spec = digitsSpec({ data: { scale: undefined }, architecture: { preset: 'text', vocabulary: 17 } });
+    const one = await engine({ spec });
+    const rows = rowsOf(9, 0, 1);
+    one.lend(rows);
+    rows.features[5] = value;
+    expect(() => one.lend(rows)).toThrow(/in feature 6, which is no token of model digits: .* from 0 to 16/);
   });
 
   it('are left as they were given', async () => {

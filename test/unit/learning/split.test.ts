@@ -1,5 +1,8 @@
+import { tmpdir } from 'node:os';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_DATA_LIMITS } from '../../../src/learning/data-limits.ts';
+import { TableBuilder } from '../../../src/learning/dataset.ts';
 import { DataError } from '../../../src/learning/errors.ts';
 import {
   applyScaling,
@@ -9,7 +12,7 @@ import {
   scalingOf,
   splitRows,
 } from '../../../src/learning/split.ts';
-import { digits } from './fleet.ts';
+import { digits, featuresOf } from './fleet.ts';
 
 const split = { seed: 42, testRows: 360 };
 
@@ -28,8 +31,8 @@ describe('splitRows', () => {
   });
 });
 
-describe('partitionRows', () => {
-  const table = digits();
+describe('partitionRows', async () => {
+  const table = await digits();
   const { train } = splitRows(table.rows, split);
 
   it.each(['iid', 'byLabel'] as const)('%s parts are disjoint, cover all rows and have equal sizes', (partition) => {
@@ -76,17 +79,23 @@ describe('probeRows', () => {
 
 describe('scaling', () => {
   it('divides by the scale, or standardises by the training rows', () => {
-    const table = {
-      features: Float32Array.of(2, 5, 4, 5, 99, 7),
-      labels: new Int32Array(3),
-      rows: 3,
-      columns: 2,
-      classes: 2,
-    };
-    const halves = table.features.slice();
+    const builder = new TableBuilder(
+      { file: 'a table', shape: [2], classes: 2, kind: 'float32' },
+      { limits: DEFAULT_DATA_LIMITS, scratch: tmpdir() },
+    );
+    for (const row of [
+      [2, 5],
+      [4, 5],
+      [99, 7],
+    ]) {
+      builder.next.set(row);
+      builder.add(0);
+    }
+    const table = builder.finish();
+    const halves = featuresOf(table);
     applyScaling(halves, scalingOf(table, Int32Array.of(0, 1), 2));
     expect([...halves]).toEqual([1, 2.5, 2, 2.5, 49.5, 3.5]);
-    const standard = table.features.slice();
+    const standard = featuresOf(table);
     applyScaling(standard, scalingOf(table, Int32Array.of(0, 1), undefined));
     // A constant column becomes zero instead of dividing by zero.
     expect([...standard]).toEqual([-1, 0, 1, 0, 96, 0]);

@@ -1,5 +1,8 @@
 import type * as Core from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { type Architecture, LAYERS } from '../../../src/api/index.ts';
+import { buildModel } from '../../../src/learning/architecture.ts';
+import { seeded } from '../../../src/learning/random.ts';
 import { patchWasmKernels } from '../../../src/learning/wasm-kernels.ts';
 import { wasm } from './fleet.ts';
 
@@ -66,5 +69,80 @@ describe('patched wasm kernels', () => {
     const kernel = core.getKernel('BatchMatMul', 'wasm');
     patchWasmKernels(core);
     expect(core.getKernel('BatchMatMul', 'wasm')).toBe(kernel);
+  });
+});
+
+const layer = (class_name: string, config: object = {}) => ({ class_name, config });
+const dense = layer('Dense', { units: 3 });
+const image = layer('Reshape', { target_shape: [8, 8, 1] });
+const series = layer('Reshape', { target_shape: [16, 4] });
+const conv = layer('Conv2D', { filters: 3, kernel_size: 3, padding: 'same', activation: 'tanh' });
+const flat = layer('Flatten');
+
+/** Each layer that a spec may name, in a model where it matters. */
+const MODELS: Readonly<Record<(typeof LAYERS)[number], readonly object[]>> = {
+  InputLayer: [layer('InputLayer', { batch_input_shape: [null, 64] }), dense],
+  Dense: [layer('Dense', { units: 7, activation: 'relu' }), dense],
+  Activation: [layer('Dense', { units: 7 }), layer('Activation', { activation: 'sigmoid' }), dense],
+  Dropout: [layer('Dropout', { rate: 0 }), dense],
+  Flatten: [image, flat, dense],
+  Reshape: [image, flat, dense],
+  Rescaling: [layer('Rescaling', { scale: 0.5, offset: 1 }), dense],
+  Embedding: [layer('Embedding', { input_dim: 5, output_dim: 4 }), flat, dense],
+  Conv1D: [series, layer('Conv1D', { filters: 3, kernel_size: 3, strides: 2 }), flat, dense],
+  Conv2D: [image, conv, conv, layer('Conv2D', { filters: 2, kernel_size: [2, 3], strides: 2 }), flat, dense],
+  MaxPooling1D: [series, layer('Conv1D', { filters: 3, kernel_size: 3 }), layer('MaxPooling1D'), flat, dense],
+  MaxPooling2D: [image, conv, layer('MaxPooling2D', { pool_size: 3, strides: 2 }), flat, dense],
+  AveragePooling1D: [series, layer('Conv1D', { filters: 3, kernel_size: 3 }), layer('AveragePooling1D'), flat, dense],
+  AveragePooling2D: [image, conv, layer('AveragePooling2D', { padding: 'same' }), flat, dense],
+  GlobalAveragePooling1D: [layer('Embedding', { input_dim: 5, output_dim: 4 }), layer('GlobalAveragePooling1D'), dense],
+  GlobalAveragePooling2D: [image, conv, layer('GlobalAveragePooling2D'), dense],
+  GlobalMaxPooling1D: [series, layer('Conv1D', { filters: 3, kernel_size: 3 }), layer('GlobalMaxPooling1D'), dense],
+  GlobalMaxPooling2D: [image, conv, layer('GlobalMaxPooling2D'), dense],
+  ZeroPadding2D: [
+    image,
+    conv,
+    layer('ZeroPadding2D', {
+      padding: [
+        [1, 2],
+        [0, 1],
+      ],
+    }),
+    conv,
+    flat,
+    dense,
+  ],
+  BatchNormalization: [image, conv, layer('BatchNormalization'), flat, dense],
+  LayerNormalization: [layer('Dense', { units: 7 }), layer('LayerNormalization'), dense],
+};
+
+describe('a model with', { timeout: 60_000 }, () => {
+  it.each(LAYERS)('%s has the gradients on wasm that it has on cpu', async (name) => {
+    const backend = await wasm();
+    const random = seeded(3);
+    const records = Array.from({ length: 4 }, () => Array.from({ length: 64 }, () => Math.floor(random() * 5)));
+    const weigh = Float32Array.from({ length: 12 }, random);
+    const results: number[][] = [];
+    for (const use of ['cpu', 'wasm'] as const) {
+      await core.setBackend(use);
+      const layers = MODELS[name] as NonNullable<Architecture['layers']>;
+      const model = await buildModel({ ...backend, name: use }, { layers }, { columns: 64 }, 3, 11);
+      const { value, grads } = core.variableGrads(() => {
+        const logits = model.apply(core.tensor2d(records), { training: true }) as Core.Tensor;
+        return core.sum(core.mul(logits, core.tensor2d(weigh, [4, 3]))) as Core.Scalar;
+      });
+      expect(Object.keys(grads).length).toBe(model.trainableWeights.length);
+      const inOrder = model.trainableWeights.flatMap((weight) => [
+        ...(grads[(weight.read() as Core.Variable).name]?.dataSync() ?? []),
+      ]);
+      results.push([...value.dataSync(), ...inOrder]);
+      model.dispose();
+    }
+    const [cpu = [], fast = []] = results;
+    expect(fast.length).toBe(cpu.length);
+    expect(cpu.some((value) => value !== 0)).toBe(true);
+    cpu.forEach((value, i) => {
+      expect(Math.abs(value - (fast[i] ?? Number.NaN))).toBeLessThan(1e-3 * Math.max(1, Math.abs(value)));
+    });
   });
 });

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelUsers } from '../../../src/api/index.ts';
-import { type Dataset, parseCsv } from '../../../src/learning/index.ts';
+import { type LentRows, readTable } from '../../../src/learning/index.ts';
 import {
   createOverlay,
   decodeSignedCharter,
@@ -30,14 +30,11 @@ import { digits, eventually, Flock } from './flock.ts';
 
 const network = 'test/default';
 const signal = new AbortController().signal;
-const table: Dataset = parseCsv(readFileSync(new URL('../../../data/digits.csv.gz', import.meta.url)), {
-  file: 'digits',
-  label: 'last',
-  classes: 10,
-});
+const stored = readFileSync(new URL('../../../data/digits.csv.gz', import.meta.url));
+const table = await readTable(stored, 'digits', { format: 'csv', label: 'last', classes: 10 });
 const rowsWith = (wanted: (label: number) => boolean): number[] =>
   [...table.labels.keys()].filter((row) => wanted(table.labels[row]!));
-const row = (at: number): number[] => [...table.features.subarray(at * 64, (at + 1) * 64)];
+const row = (at: number): number[] => [...table.read(Int32Array.of(at))];
 const csv = (rows: readonly number[]): Uint8Array =>
   Buffer.from(rows.map((at) => [...row(at), table.labels[at]].join(',')).join('\n'));
 const nines = rowsWith((label) => label === 9);
@@ -120,8 +117,8 @@ class Stage implements AsyncDisposable {
     return { overlay: watched, sent };
   }
 
-  user(overlay: Watched, share: Share, more: Partial<UserInit> = {}): User {
-    const made = new User({
+  async user(overlay: Watched, share: Share, more: Partial<UserInit> = {}): Promise<User> {
+    const made = await User.open({
       overlay,
       network,
       model: 'digits',
@@ -166,12 +163,9 @@ const ask = (overlay: Pick<Overlay, 'request'>, peer: string, question: UserQues
   overlay.request(peer, USER_PROTOCOL, userQuestion.encode(question), { timeoutMs: 10_000, maxReplyBytes: 5_000_000 });
 
 /** The table's rows at these places. */
-const partOf = (rows: readonly number[], change: (value: number) => number = (value) => value): Dataset => ({
+const partOf = (rows: readonly number[], change: (value: number) => number = (value) => value): LentRows => ({
   features: Float32Array.from(rows.flatMap(row), change),
   labels: Int32Array.from(rows, (at) => table.labels[at]!),
-  rows: rows.length,
-  columns: 64,
-  classes: 10,
 });
 
 describe('a user with rows of a class that no validator has', () => {
@@ -187,7 +181,7 @@ describe('a user with rows of a class that no validator has', () => {
     for (const { name } of stage.birds) expect(await stage.toldRight(name)).toBe(0);
     const before = await accuracy();
     const { overlay } = await stage.enter(ann);
-    const { sent, rows, found } = await stage.user(overlay, 'data').round(signal);
+    const { sent, rows, found } = await (await stage.user(overlay, 'data')).round(signal);
     expect({ sent: sent.map(({ data, refused }) => ({ rows: data?.rows, refused })), rows }).toEqual({
       sent: [{ rows: 120, refused: undefined }],
       rows: 120,
@@ -208,7 +202,7 @@ describe('a user with rows of a class that no validator has', () => {
     const folder = path.join(stage.birds.find(({ name }) => name === chosen)!.folder, 'state', 'users');
     const [file] = await readdir(folder);
     const kept = await readFile(path.join(folder, file!));
-    const plain = Buffer.from(encodeRows(partOf(mine), 0, mine.length));
+    const plain = Buffer.from(encodeRows(partOf(mine)));
     for (let at = 0; at + 64 < plain.byteLength; at += 997)
       expect(kept.includes(plain.subarray(at, at + 64)) && plain.subarray(at, at + 64).some(Boolean)).toBe(false);
     const bird = stage.flock.birds.get(chosen)!;
@@ -240,11 +234,11 @@ describe('validators with little room for users', () => {
   afterAll(() => stage[Symbol.asyncDispose]());
 
   /** Rows of the table, sealed to a validator by a user. */
-  async function sealed(overlay: Watched, to: string, rows: Dataset) {
+  async function sealed(overlay: Watched, to: string, rows: LentRows) {
     const { uid } = stage.model;
     const offer = userAnswer.offer.decode(await ask(overlay, to, { v: 1, k: 'offer', model: uid }));
     const box = { network, model: uid, validator: to, user: overlay.peerId };
-    return { v: 1, k: 'data', model: uid, sealed: await seal(encodeRows(rows, 0, rows.rows), offer, box) } as const;
+    return { v: 1, k: 'data', model: uid, sealed: await seal(encodeRows(rows), offer, box) } as const;
   }
 
   it('open no box that was sealed to another one, or by another user', async () => {
@@ -262,7 +256,7 @@ describe('validators with little room for users', () => {
 
   it('take as many rows of one user as it may have, and refuse with a reason when they are full', async () => {
     const [a, b] = [await stage.enter(ann), await stage.enter(bob)];
-    const first = await stage.user(a.overlay, 'data', { to: 2 }).round(signal);
+    const first = await (await stage.user(a.overlay, 'data', { to: 2 })).round(signal);
     expect(first.sent.map(({ data }) => data?.rows)).toEqual([60, 60]);
     await expect(ask(a.overlay, one, await sealed(a.overlay, one, partOf(mine.slice(0, 1))))).rejects.toMatchObject({
       code: 'quota',
@@ -272,9 +266,9 @@ describe('validators with little room for users', () => {
       code: 'full',
       message: expect.stringContaining('there are 60 of 100 rows of users here already'),
     });
-    const second = await stage.user(b.overlay, 'data', { to: 2 }).round(signal);
+    const second = await (await stage.user(b.overlay, 'data', { to: 2 })).round(signal);
     expect(second.sent.map(({ data }) => data?.rows)).toEqual([40, 40]);
-    const third = stage.user(b.overlay, 'data', { to: 2, data: csv(asked) });
+    const third = await stage.user(b.overlay, 'data', { to: 2, data: csv(asked) });
     for (const { sent } of [await third.round(signal)])
       expect(sent.every(({ refused }) => refused !== undefined)).toBe(true);
     await stage.charter([person(ann)]);
@@ -282,7 +276,7 @@ describe('validators with little room for users', () => {
       (await stage.status('flock-0')).userRows === 60 ? true : undefined,
     );
     await stage.charter([person(ann), person(bob, { name: 'bob' })]);
-    const leaver = stage.user(a.overlay, 'data');
+    const leaver = await stage.user(a.overlay, 'data');
     await leaver.forget(signal);
     expect((await stage.status('flock-0')).userRows + (await stage.status('flock-1')).userRows).toBe(0);
   }, 60_000);
@@ -290,7 +284,7 @@ describe('validators with little room for users', () => {
   it('never get a row of a user that shares its model only, and merge the model', async () => {
     const { overlay, sent } = await stage.enter(ann);
     const mixed = rowsWith(() => true).slice(0, 200);
-    const user = stage.user(overlay, 'model', { data: csv(mixed), to: 2 });
+    const user = await stage.user(overlay, 'model', { data: csv(mixed), to: 2 });
     const { sent: outcome, own } = await user.round(signal);
     expect(outcome.map(({ model, data, refused }) => ({ accepted: model?.accepted, data, refused }))).toEqual([
       { accepted: true, data: undefined, refused: undefined },
@@ -351,7 +345,7 @@ describe('validators with little room for users', () => {
     const { overlay } = await stage.enter(stranger);
     const question = { v: 1, k: 'offer', model: stage.model.uid } as const;
     await expect(ask(overlay, one, question)).rejects.toMatchObject({ kind: 'unreachable' });
-    const unheard = stage.user(overlay, 'data', { patienceMilliseconds: 0 });
+    const unheard = await stage.user(overlay, 'data', { patienceMilliseconds: 0 });
     await expect(unheard.round(signal)).rejects.toThrow(UserError);
     const people = [person(ann), person(bob, { name: 'bob' })];
     await stage.charter([...people, person(cid, { name: 'observer', role: 'observer' })]);
@@ -371,7 +365,7 @@ it('a model that takes nothing from users says so', async () => {
   const ann = await generateIdentity();
   await using stage = await Stage.set(undefined, [person(ann)], { size: 1 });
   const { overlay } = await stage.enter(ann);
-  expect(() => stage.user(overlay, 'data')).toThrow(/takes nothing from users: set spec.data.users/);
+  await expect(stage.user(overlay, 'data')).rejects.toThrow(/takes nothing from users: set spec.data.users/);
   const [bird] = stage.birds;
   await expect(ask(overlay, bird!.member.peerId, { v: 1, k: 'offer', model: stage.model.uid })).rejects.toMatchObject({
     code: 'not-wanted',

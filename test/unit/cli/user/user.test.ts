@@ -3,7 +3,7 @@ import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseCsv } from '../../../../src/learning/index.ts';
+import { readTable } from '../../../../src/learning/index.ts';
 import type { Member } from '../../../../src/overlay/index.ts';
 import { digits, eventually, Flock } from '../../validator/flock.ts';
 import { FakeCluster } from '../pull/fake-cluster.ts';
@@ -52,12 +52,9 @@ beforeAll(async () => {
     },
   });
   cluster.io = { wait: (milliseconds, signal) => sleep(Math.min(milliseconds, 200), undefined, { signal }) };
-  const table = parseCsv(readFileSync(new URL('../../../../data/digits.csv.gz', import.meta.url)), {
-    file: 'digits',
-    label: 'last',
-    classes: 10,
-  });
-  const rows = Array.from({ length: 60 }, (_, i) => [...table.features.subarray(i * 64, i * 64 + 64), table.labels[i]]);
+  const stored = readFileSync(new URL('../../../../data/digits.csv.gz', import.meta.url));
+  const table = await readTable(stored, 'digits', { format: 'csv', label: 'last', classes: 10 });
+  const rows = Array.from({ length: 60 }, (_, i) => [...table.read(Int32Array.of(i)), table.labels[i]]);
   await writeFile(join(cluster.folder, 'mine.csv'), rows.map((row) => row.join(',')).join('\n'));
 }, 120_000);
 afterAll(async () => {
