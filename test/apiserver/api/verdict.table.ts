@@ -356,7 +356,88 @@ const MODELS: readonly Case[] = [
   model(
     'of two architectures',
     { architecture: { preset: 'mlp', layers: [{ class_name: 'Dense' }] } },
-    'architecture takes preset or layers, not both',
+    'architecture takes one of preset, layers and from: remove the others.',
+  ),
+  model('of text', { architecture: { preset: 'text', vocabulary: 5000 } }),
+  model(
+    'of text without a vocabulary',
+    { architecture: { preset: 'text' } },
+    'architecture.vocabulary goes with preset: text, and only with it: set it to the number of tokens.',
+  ),
+  model(
+    'with a vocabulary and no text',
+    { architecture: { preset: 'cnn', vocabulary: 5000 } },
+    'architecture.vocabulary goes with preset: text, and only with it',
+  ),
+  model(
+    'of a vocabulary of one token',
+    { architecture: { preset: 'text', vocabulary: 1 } },
+    'architecture.vocabulary in body should be greater than or equal to 2',
+  ),
+  model('of a support vector machine', {
+    architecture: { preset: 'pegasos', lambda: '0.001' },
+    data: { source: { builtin: 'spambase' }, classes: 2 },
+  }),
+  model(
+    'of a support vector machine for ten classes',
+    { architecture: { preset: 'pegasos' } },
+    'architecture.preset pegasos tells two classes apart: set data.classes to 2',
+  ),
+  model(
+    'with lambda for nothing',
+    { architecture: { preset: 'logistic', lambda: '0.001' } },
+    'architecture.lambda goes with preset: pegasos, and only with it: remove it.',
+  ),
+  model(
+    'without regularisation',
+    { architecture: { preset: 'pegasos', lambda: '0' }, data: { source: { builtin: 'spambase' }, classes: 2 } },
+    'architecture.lambda must be more than zero such as "0.0001".',
+  ),
+  model(
+    'with a lambda that is no number',
+    { architecture: { preset: 'pegasos', lambda: 'small' }, data: { source: { builtin: 'spambase' }, classes: 2 } },
+    'architecture.lambda must be a decimal number in quotes such as "0.0001".',
+  ),
+  model('that starts from a model at a URL', {
+    architecture: { from: { url: 'https://example.org/digits/model.json', sha256: SHA } },
+  }),
+  model('that starts from a model in a volume', {
+    architecture: { from: { claim: { claimName: 'models', path: 'digits/model.json' }, sha256: SHA } },
+  }),
+  model(
+    'that starts from a model without a digest',
+    { architecture: { from: { url: 'https://example.org/model.json' } } },
+    'architecture.from.sha256: Required value',
+  ),
+  model(
+    'that starts from a digest too short',
+    { architecture: { from: { url: 'https://example.org/model.json', sha256: 'abc' } } },
+    'architecture.from.sha256 must be 64 lower-case hex digits, as sha256sum prints them.',
+  ),
+  model(
+    'that starts from nowhere',
+    { architecture: { from: { sha256: SHA } } },
+    'architecture.from must set exactly one of url and claim.',
+  ),
+  model(
+    'that starts from two places',
+    { architecture: { from: { url: 'https://x/m', claim: { claimName: 'a', path: 'm' }, sha256: SHA } } },
+    'architecture.from must set exactly one of url and claim.',
+  ),
+  model(
+    'that starts from a model on an ftp server',
+    { architecture: { from: { url: 'ftp://x/model.json', sha256: SHA } } },
+    'architecture.from.url must begin with http:// or https://',
+  ),
+  model(
+    'that starts from a path that climbs',
+    { architecture: { from: { claim: { claimName: 'a', path: '../model.json' }, sha256: SHA } } },
+    'architecture.from.claim.path must be the path of a file within the volume',
+  ),
+  model(
+    'that starts from a model and a preset',
+    { architecture: { preset: 'mlp', from: { url: 'https://x/model.json', sha256: SHA } } },
+    'architecture takes one of preset, layers and from',
   ),
   model('with images', {
     architecture: { layers: [{ class_name: 'Reshape', config: { targetShape: [8, 8, 1] } }, { class_name: 'Conv2D' }] },
@@ -395,6 +476,60 @@ const MODELS: readonly Case[] = [
     { source: { claim: { claimName: 'a', path: '../b' } } },
     'must be the path of a file within the volume',
   ),
+  withData('of images', {
+    source: { claim: { claimName: 'a', path: 'images' } },
+    format: 'images',
+    shape: [28, 28, 1],
+  }),
+  withData('of MNIST', {
+    source: { url: 'https://example.org/train-images-idx3-ubyte.gz' },
+    sha256: SHA,
+    format: 'idx',
+    labels: { file: 'train-labels-idx1-ubyte.gz', sha256: SHA },
+  }),
+  withData('of arrays', { source: { configMap: { name: 'a', key: 'a.npz' } }, format: 'npz', label: 'y' }),
+  withData(
+    'of an unknown format',
+    { source: { configMap: { name: 'a' } }, format: 'parquet' },
+    'supported values: "auto", "csv", "npz", "idx", "images"',
+  ),
+  withData(
+    'of MNIST without labels',
+    { source: { configMap: { name: 'a' } }, format: 'idx' },
+    'data.format idx needs data.labels.file: the name of the file with the labels, beside the records.',
+  ),
+  withData(
+    'of arrays with labels elsewhere',
+    { source: { configMap: { name: 'a' } }, format: 'npz', labels: { file: 'b' } },
+    'data.labels goes with data.format idx: other formats hold their labels themselves: remove data.labels',
+  ),
+  withData('with labels beside what may be MNIST', {
+    source: { configMap: { name: 'a', key: 'a' } },
+    labels: { file: 'b' },
+  }),
+  withData(
+    'of labels from a URL without digest',
+    { source: { url: 'https://x/y' }, sha256: SHA, format: 'idx', labels: { file: 'b' } },
+    'data.labels.sha256 is required with data.source.url',
+  ),
+  withData(
+    'with a digest of labels too short',
+    { source: { configMap: { name: 'a' } }, labels: { file: 'b', sha256: 'abc' } },
+    'data.labels.sha256 must be 64 lower-case hex digits',
+  ),
+  withData(
+    'of labels above the records',
+    { source: { configMap: { name: 'a' } }, labels: { file: '../b' } },
+    'data.labels.file must be the path of a file within the volume',
+  ),
+  withData(
+    'of a built-in set in another format',
+    { format: 'images' },
+    'data.format must be auto or csv with data.source.builtin: remove it.',
+  ),
+  withData('of no shape', { shape: [] }, 'data.shape in body should have at least 1 items'),
+  withData('of an empty shape', { shape: [28, 0] }, 'data.shape[1] in body should be greater than or equal to 1'),
+  withData('of five dimensions', { shape: [1, 2, 3, 4, 5] }, 'data.shape: Too many: 5: must have at most 4 items'),
   withData('with a digest too short', { sha256: 'abc' }, 'data.sha256 must be 64 lower-case hex digits'),
   withData('without classes', { classes: undefined }, 'spec.data.classes: Required value'),
   withData('of one class', { classes: 1 }, 'data.classes in body should be greater than or equal to 2'),

@@ -40,6 +40,11 @@ const source = (own: string): Readonly<Record<string, unknown>> =>
       .map((one) => [`data.source.${one}`, undefined]),
   );
 
+const start: Readonly<Record<string, unknown>> = {
+  'architecture.preset': undefined,
+  'architecture.layers': undefined,
+};
+
 /** By kind and path; lists are told by their items' fields too. */
 export const SAMPLES: Readonly<Record<string, Sample>> = {
   'ValidatorNode.network': { valid: ['other'], nonsense: ['Flock', 'a.b', '9'] },
@@ -165,7 +170,53 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
     nonsense: [0, -1, 1001, '0%', '101%', 'all'],
   },
   'Model.network': { valid: ['other'], nonsense: ['Flock', 'a.b'] },
-  'Model.architecture.preset': { valid: ['logistic'], alongside: { 'architecture.layers': undefined } },
+  'Model.architecture.preset': {
+    valid: ['logistic', 'cnn'],
+    nonsense: ['text', 'pegasos'],
+    alongside: { 'architecture.layers': undefined, 'architecture.from': undefined },
+  },
+  'Model.architecture.vocabulary': {
+    valid: [5000],
+    alongside: { ...start, 'architecture.from': undefined, 'architecture.preset': 'text' },
+  },
+  'Model.architecture.lambda': {
+    ...decimalText,
+    alongside: { ...start, 'architecture.from': undefined, 'architecture.preset': 'pegasos', 'data.classes': 2 },
+  },
+  'Model.architecture.from.url': {
+    valid: ['https://data.example/model.json'],
+    nonsense: ['ftp://data.example/a', 'https://a b', NOTHING],
+    alongside: { ...start, 'architecture.from.claim': undefined, 'architecture.from.sha256': SHA },
+  },
+  'Model.architecture.from.claim.claimName': {
+    valid: [BROUGHT.claim],
+    nonsense: [NOTHING, 'a b'],
+    alongside: {
+      ...start,
+      'architecture.from.url': undefined,
+      'architecture.from.claim.path': 'model.json',
+      'architecture.from.sha256': SHA,
+    },
+  },
+  'Model.architecture.from.claim.path': {
+    valid: ['model/model.json'],
+    nonsense: ['../up', '/abs'],
+    alongside: {
+      ...start,
+      'architecture.from.url': undefined,
+      'architecture.from.claim.claimName': BROUGHT.claim,
+      'architecture.from.sha256': SHA,
+    },
+  },
+  'Model.architecture.from.sha256': {
+    valid: [SHA],
+    nonsense: ['E'.repeat(64), 'abc'],
+    alongside: {
+      ...start,
+      'architecture.from.url': 'https://data.example/model.json',
+      'architecture.from.claim': undefined,
+    },
+  },
   'Model.architecture.layers': {
     valid: [[{ class_name: 'Dense', config: { units: 10, activation: 'softmax' } }]],
     nonsense: [[{}], [{ class_name: 'Dense', config: { units: -5, activation: NOTHING } }]],
@@ -202,6 +253,18 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
     valid: ['rows/train.csv'],
     nonsense: ['../up', '/abs'],
     alongside: { ...source('claim'), 'data.source.claim.claimName': BROUGHT.claim },
+  },
+  'Model.data.format': { valid: ['csv'], nonsense: ['idx', 'images'] },
+  'Model.data.shape': { valid: [[8, 8, 1], [64]], nonsense: [[], [0], [1, 2, 3, 4, 5], ['8']] },
+  'Model.data.labels.file': {
+    valid: ['labels.gz'],
+    nonsense: ['../up', '/abs', 'a b'],
+    alongside: { 'data.format': 'auto' },
+  },
+  'Model.data.labels.sha256': {
+    valid: [SHA],
+    nonsense: ['E'.repeat(64), 'abc'],
+    alongside: { 'data.format': 'auto', 'data.labels.file': 'labels.gz' },
   },
   'Model.data.sha256': { valid: [SHA], nonsense: ['E'.repeat(64), 'abc'] },
   'Model.data.label': { valid: ['class', 'ümlaut "quoted"'], nonsense: ['\n', '\u0000'] },
