@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import { type FileHandle, open, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, open, realpath, stat, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { DataBytes, DataFile } from './contract.ts';
@@ -122,20 +122,20 @@ interface Loading {
 export interface Place {
   /** For messages. */
   readonly file: string;
-  readonly at: { readonly path: string } | { readonly url: string };
+  readonly at: { readonly path: string; readonly within: string } | { readonly url: string };
   readonly fix: string;
 }
 
 function placeOf(source: Source, file: string, { dataDir, mounts }: SourceContext): Place {
   const fix = fixFor(source);
   if (source.url !== undefined) return { file, at: { url: source.url }, fix };
-  if (source.builtin !== undefined) return { file, at: { path: path.join(dataDir, file) }, fix };
+  if (source.builtin !== undefined) return { file, at: { path: path.join(dataDir, file), within: dataDir }, fix };
   const [directory, kind] =
     source.configMap === undefined ? [mounts?.claim, 'claim'] : [mounts?.configMap, 'ConfigMap'];
   if (directory === undefined) {
     throw new DataError('DataUnreachable', `The ${kind} of data.source is not mounted in this pod. Restart the pod.`);
   }
-  return { file, at: { path: inside(directory, file) }, fix };
+  return { file, at: { path: inside(directory, file), within: directory }, fix };
 }
 
 /** The source of a file beside that of `source`. */
@@ -168,7 +168,7 @@ async function load(place: Place, expected: string | undefined, field: string, l
   try {
     return 'url' in place.at
       ? await download(place.at.url, check, loading)
-      : await readLocal(place.at.path, place.file, expected === undefined ? undefined : check, loading);
+      : await readLocal(place.at, place.file, expected === undefined ? undefined : check, loading);
   } catch (error) {
     if (error instanceof DataError) throw error;
     const what = 'url' in place.at ? place.at.url : place.file;
@@ -177,11 +177,19 @@ async function load(place: Place, expected: string | undefined, field: string, l
 }
 
 async function readLocal(
-  location: string,
+  at: { readonly path: string; readonly within: string },
   file: string,
   check: ((found: string) => void) | undefined,
   loading: Loading,
 ): Promise<DataBytes> {
+  // Links within a volume are how ConfigMaps are mounted; one that leads out could show what is mounted elsewhere.
+  const location = await realpath(at.path);
+  if (!location.startsWith((await realpath(at.within)) + path.sep)) {
+    throw new DataError(
+      'DataUnreachable',
+      `${file} is a link that leads out of the volume. Put the file itself there.`,
+    );
+  }
   // Before it is opened: opening a pipe waits for its writer.
   const found = await stat(location);
   if (found.isDirectory()) {

@@ -95,5 +95,5 @@ function placeOf({ url, claim }: ArchitectureSource, file: string | undefined, c
     );
   }
   const fix = `Put the file into claim ${claim?.claimName}.`;
-  return { file: within, at: { path: inside(context.claim, within) }, fix };
+  return { file: within, at: { path: inside(context.claim, within), within: context.claim }, fix };
 }

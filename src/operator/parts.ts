@@ -3,6 +3,7 @@ import type { Charter } from '../overlay/index.ts';
 import type { AuthorityKeeper } from './authority/keeper.ts';
 import { canonical } from './digest.ts';
 import type { OperatorMetrics } from './metrics.ts';
+import { sourcesOf } from './model-sources.ts';
 import type { Overlays } from './network/overlays.ts';
 import type { FleetView } from './network/view.ts';
 import type { PodSetting } from './node/children/pod.ts';
@@ -67,7 +68,7 @@ export class PodSettings {
     const sources = look
       .modelsOf(stores, namespace, network)
       .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-      .flatMap(({ spec }) => [spec.data.source, { claim: spec.architecture.from?.claim }])
+      .flatMap(sourcesOf)
       .filter(({ configMap, claim }) => configMap !== undefined || claim !== undefined);
     const claims = sources
       .flatMap(({ claim }) => (claim === undefined ? [] : [claim.claimName]))

@@ -164,5 +164,6 @@ export function inputOf(claims: readonly InputClaim[], { spec }: CharterModel): 
   return { input: signed, from: 'charter', ...counted };
 }
 
-const isWhole = ({ columns: wide, scaling }: InputClaim): boolean =>
-  scaling.offset === undefined || (scaling.offset.length === wide && scaling.factor.length === wide);
+const isWhole = ({ columns: wide, shape, scaling }: InputClaim): boolean =>
+  (shape === undefined || shape.reduce((product, side) => product * side, 1) === wide) &&
+  (scaling.offset === undefined || (scaling.offset.length === wide && scaling.factor.length === wide));

@@ -17,6 +17,7 @@ import {
 import type { Action } from '../action.ts';
 import { canonical } from '../digest.ts';
 import { Model, ModelShard, StakeKeyReservation, ValidatorNode } from '../kinds.ts';
+import { sourcesOf } from '../model-sources.ts';
 import type { Parts } from '../parts.ts';
 import { perform } from '../perform.ts';
 import type { Refusal } from '../refusal.ts';
@@ -83,7 +84,7 @@ function volumeKeys(volume: PersistentVolumeClaim, stores: Stores): readonly Obj
   return stores
     .of(Model)
     .list(namespace)
-    .filter(({ spec }) => [spec.data.source, spec.architecture.from].some((of) => of?.claim?.claimName === name))
+    .filter((model) => sourcesOf(model).some(({ claim }) => claim?.claimName === name))
     .flatMap(({ spec }) => keysOf(look.nodesOf(stores, namespace, spec.network)));
 }
 

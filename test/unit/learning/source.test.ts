@@ -1,6 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -87,6 +88,25 @@ describe('loadData', () => {
     expect(problem.reason).toBe('DataUnreachable');
     expect(problem.message).toContain('Put the file into ConfigMap table under key other.csv');
     expect((await problemOf(spec)).message).toContain('not mounted');
+  });
+
+  it('follows links within the volume, as ConfigMaps are mounted, and none that lead out', async () => {
+    const folder = await mkdtemp(path.join(mount, 'links-'));
+    await mkdir(path.join(folder, '..data'));
+    await writeFile(path.join(folder, '..data/in.csv'), '1,0\n');
+    await symlink('..data/in.csv', path.join(folder, 'in.csv'));
+    await symlink('/etc/hostname', path.join(folder, 'out.csv'));
+    const from = (key: string) => data({ source: { configMap: { name: 'table', key } } });
+    const context = { dataDir, mounts: { configMap: folder }, fetch: noFetch };
+    expect((await contentOf(from('in.csv'), context)).toString()).toBe('1,0\n');
+    expect((await problemOf(from('out.csv'), context)).message).toContain('leads out of the volume');
+  });
+
+  it('does not wait for a pipe', async () => {
+    const folder = await mkdtemp(path.join(mount, 'pipe-'));
+    execFileSync('mkfifo', [path.join(folder, 'data.csv')]);
+    const spec = data({ source: { claim: { claimName: 'table', path: 'data.csv' } } });
+    expect((await problemOf(spec, { mounts: { claim: folder } })).message).toContain('neither a file nor a folder');
   });
 
   it.each(['../etc/passwd', 'a/../../x', '..'])('does not leave the volume by %s', async (outside) => {

@@ -169,4 +169,13 @@ describe('how the input is scaled', () => {
       asked: 1,
     });
   });
+
+  it('tells also how records are arranged, and the layers that the spec only points to', () => {
+    const layers = [{ class_name: 'Dense' as const, config: { units: 10 } }];
+    const claim: InputClaim = { columns: 64, shape: [8, 8, 1], layers, scaling: { factor: 7 } };
+    expect(inputOf([claim], digits())).toMatchObject({
+      input: { shape: [8, 8, 1], layers, scaling: { factor: 0.0625 } },
+    });
+    expect(inputOf([{ ...claim, shape: [8, 9] }], digits())).toHaveProperty('refusal');
+  });
 });
