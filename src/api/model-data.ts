@@ -135,7 +135,7 @@ export const data = ruled(
     },
     {
       cel: `!has(self.format) || self.format != 'idx' || has(self.labels)`,
-      says: 'data.format idx needs data.labels.file: the name of the file with the labels, beside the records.',
+      says: 'data.format idx needs labels: set data.labels.file to the name of the file that has them, beside the records.',
       at: '.format',
       holds: (self) => self.format !== 'idx' || self.labels !== undefined,
     },

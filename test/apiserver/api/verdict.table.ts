@@ -496,7 +496,7 @@ const MODELS: readonly Case[] = [
   withData(
     'of MNIST without labels',
     { source: { configMap: { name: 'a' } }, format: 'idx' },
-    'data.format idx needs data.labels.file: the name of the file with the labels, beside the records.',
+    'data.format idx needs labels: set data.labels.file to the name of the file that has them',
   ),
   withData(
     'of arrays with labels elsewhere',

@@ -144,10 +144,11 @@ describe('loadData', () => {
   it('keeps a large download on disk, without a name, and a small one in memory', async () => {
     const spec = data({ source: { url }, sha256: sha256(Buffer.from('1,0\n'.repeat(100))) });
     const fetch = answering(200, ...new Array<string>(100).fill('1,0\n'));
-    const { file, release } = await loadData(spec, { dataDir, fetch, memoryBytes: 50, scratch: mount });
+    const scratch = await mkdtemp(path.join(mount, 'scratch-'));
+    const { file, release } = await loadData(spec, { dataDir, fetch, memoryBytes: 50, scratch });
     expect(file).toMatchObject({ size: 400 });
     expect(bytesOf(file).toString()).toBe('1,0\n'.repeat(100));
-    expect(await readdir(mount)).toEqual(['data.csv']);
+    expect(await readdir(scratch)).toEqual([]);
     await release();
     expect(() => bytesOf(file)).toThrow('EBADF');
     expect((await loadData(spec, { dataDir, fetch, memoryBytes: 400 })).file).toBeInstanceOf(Uint8Array);
