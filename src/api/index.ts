@@ -5,7 +5,7 @@ export * from './conditions.ts';
 export { changeProblems, KINDS, type Kind, type KindName } from './kinds.ts';
 export { ObjectMeta, OwnerReference } from './metadata.ts';
 export * from './model.ts';
-export { type Architecture, type ArchitectureSource, LAYERS, PRESETS } from './model-architecture.ts';
+export { type Architecture, type ArchitectureSource, LAYERS, Layers, PRESETS } from './model-architecture.ts';
 export { BUILTIN_DATA, type BuiltinData, type DataSource, type ModelData } from './model-data.ts';
 export type { Learning } from './model-learning.ts';
 export * from './model-shard.ts';

@@ -39,6 +39,9 @@ const layer = z.object({
     .describe('Arguments of the layer as Keras writes them: {units: 32, activation: relu}.'),
 });
 
+/** Layers from first to last. */
+export const Layers = z.array(layer).min(1).max(128);
+
 const from = ruled(
   z.object({
     url: text(
@@ -81,7 +84,7 @@ export const architecture = ruled(
         'mlp: one hidden layer of 32 units with relu, then softmax. logistic: softmax alone. cnn: two convolutions, for ' +
           'images. text: an embedding of token ids, averaged. pegasos: a linear support vector machine. Default: mlp.',
       ),
-    layers: z.array(layer).min(1).max(128).optional().describe('Layers as Keras-style JSON, from first to last.'),
+    layers: Layers.optional().describe('Layers as Keras-style JSON, from first to last.'),
     from: from.optional().describe('A layers model of TensorFlow.js whose layers and weights are the start.'),
     vocabulary: whole(2, 10_000_000)
       .optional()

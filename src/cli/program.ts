@@ -169,7 +169,7 @@ function addUser(program: Command, io: Io): void {
     .command('join')
     .description('Train on your rows, and send rows (sealed), models or both to validators found in the DHT.')
     .argument('<model>', 'name of the Model; its spec has to have data.users')
-    .requiredOption('--data <file>', 'your table: CSV, or gzip of it, with the columns of the model')
+    .requiredOption('--data <file>', 'your records: CSV, NumPy arrays or PNG images, as the model takes them')
     .addOption(
       new Option('--share <what>', 'data: rows only; model: no row leaves this machine')
         .choices(['data', 'model', 'both'])

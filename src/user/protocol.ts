@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Layers } from '../api/index.ts';
 import { bytesUpTo, decodeChecked, encodeChecked } from '../codec/index.ts';
 import { count, uidText } from '../overlay/shapes.ts';
 
@@ -54,6 +55,10 @@ const offer = z.strictObject({
   accuracy: finite.min(0).max(1).nullable(),
   /** What rows look like: so many features, each made `(x - offset) * factor`; labels are 0 to classes - 1. */
   columns,
+  /** How a row's features are arranged, where that is not one after another: [28, 28, 1]. */
+  shape: z.array(columns).max(4).optional(),
+  /** The layers, where the Model says only where they come from. */
+  layers: Layers.optional(),
   classes: z.int().min(2).max(65_536),
   scaling: z.union([
     z.strictObject({ factor: finite }),

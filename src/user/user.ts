@@ -290,8 +290,10 @@ export class User {
         probeSeed: model.probeSeed,
         spec: {
           ...model.spec,
+          architecture: offer.layers === undefined ? model.spec.architecture : { layers: offer.layers },
           data: {
             ...spec,
+            ...(offer.shape === undefined ? {} : { shape: offer.shape }),
             source: { claim: { claimName: 'of-the-user', path: file } },
             partition: 'iid',
             split: { ...spec.split, testRows },

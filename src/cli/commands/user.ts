@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { DataError } from '../../learning/index.ts';
+import { DataError, type DataFile } from '../../learning/index.ts';
 import { forgetAt, type Round, type Share, User, UserError } from '../../user/index.ts';
 import { failed, misused, reasonOf } from '../errors.ts';
 import type { OutputFlags } from '../flags.ts';
@@ -130,13 +130,15 @@ async function forgetRows(
   return await forgetAt({ ...session, now: io.now }, uid, io.signal);
 }
 
-async function readTable(file: string, io: Io): Promise<Uint8Array> {
+async function readTable(file: string, io: Io): Promise<DataFile> {
+  const place = resolve(io.folder, file);
   try {
-    return new Uint8Array(await readFile(resolve(io.folder, file)));
+    if ((await stat(place)).isDirectory()) return { folder: place };
+    return new Uint8Array(await readFile(place));
   } catch (error) {
     throw misused(
       `The file ${file} cannot be read: ${reasonOf(error)}.`,
-      'Give --data a CSV file with one record a row.',
+      'Give --data a table, or a folder with a folder of PNG images for each class.',
     );
   }
 }

@@ -1,6 +1,6 @@
 /** Certificates that validators show, held against the charter. Pure. */
 import { z } from 'zod';
-import { LAYERS } from '../../api/index.ts';
+import { Layers } from '../../api/index.ts';
 import { type Charter, type CharterModel, currentMembers } from '../../overlay/index.ts';
 import {
   type Certificate,
@@ -40,10 +40,7 @@ const columns = z.int().min(1).max(10_000_000);
 const inputShape = z.object({
   columns,
   shape: z.array(columns).max(4).optional(),
-  layers: z
-    .array(z.object({ class_name: z.enum(LAYERS), config: z.looseObject({}).optional() }))
-    .max(128)
-    .optional(),
+  layers: Layers.optional(),
   scaling: z.union([
     z.object({ factor: finite, offset: z.undefined().optional() }),
     z.object({ factor: z.array(finite), offset: z.array(finite) }),

@@ -161,7 +161,8 @@ export class UserDesk {
     const { opener, rows } = this.#parts;
     const { input } = learner;
     if (input === undefined) throw new Refusal('not-here', `model ${model.name} is being loaded here: ask again soon`);
-    const { factor, offset } = input.scaling;
+    const { columns, shape, layers, scaling } = input;
+    const { factor, offset } = scaling;
     const { accuracy, age } = task.progress;
     return userAnswer.offer.encode({
       v: 1,
@@ -169,10 +170,12 @@ export class UserDesk {
       signature: opener.signature,
       age,
       accuracy: accuracy !== undefined && Number.isFinite(accuracy) ? accuracy : null,
-      columns: input.columns,
+      columns,
+      ...(shape === undefined ? {} : { shape: [...shape] }),
+      ...(layers === undefined ? {} : { layers }),
       classes: model.spec.data.classes,
       scaling: offset === undefined ? { factor } : { factor: [...factor], offset: [...offset] },
-      rowsFree: rows.room(model.uid, terms, member.peerId, input.columns),
+      rowsFree: rows.room(model.uid, terms, member.peerId, columns),
       rowsHeld: rows.count(model.uid, member.peerId),
       retainSeconds: terms.retainSeconds,
     });

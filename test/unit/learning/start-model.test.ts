@@ -111,6 +111,21 @@ describe('a model that starts from one of TensorFlow.js', { timeout: 60_000 }, (
     learner.dispose();
   });
 
+  it('is learned by who knows its layers alone, and is given its weights', async () => {
+    const given = spec();
+    const learning = { ...given.learning, compression: { ...given.learning.compression, bits: 32 as const } };
+    const validator = await engine({ spec: { ...given, learning }, start: files(image.saved) });
+    const { layers } = validator.input;
+    const user = await engine({
+      spec: { ...given, learning, architecture: { layers } },
+      partition: { index: 0, of: 1 },
+    });
+    user.adopt(validator.message());
+    expect(user.predict(rows)).toEqual(validator.predict(rows));
+    user.update();
+    expect(validator.merge(user.message(), { maxShare: 0.2 }).accepted).toBe(true);
+  });
+
   it('is the same on all validators, and learns on', async () => {
     const [one, two] = [await begun(plain.saved), await begun(plain.saved)];
     expect(one.snapshot()).toEqual(two.snapshot());

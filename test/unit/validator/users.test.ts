@@ -26,6 +26,7 @@ import {
   userQuestion,
 } from '../../../src/user/index.ts';
 import type { World } from '../../../src/validator/world.ts';
+import { npy, zip } from '../learning/data-files.ts';
 import { digits, eventually, Flock } from './flock.ts';
 
 const network = 'test/default';
@@ -280,6 +281,22 @@ describe('validators with little room for users', () => {
     await leaver.forget(signal);
     expect((await stage.status('flock-0')).userRows + (await stage.status('flock-1')).userRows).toBe(0);
   }, 60_000);
+
+  it("take a user's rows out of NumPy arrays as out of a table", async () => {
+    const { overlay } = await stage.enter(ann);
+    const five = mine.slice(0, 5);
+    const arrays = {
+      'x.npy': npy([5, 8, 8], five.flatMap(row)),
+      'y.npy': npy(
+        [5],
+        five.map(() => 9),
+      ),
+    };
+    const user = await stage.user(overlay, 'data', { data: zip(arrays), file: 'mine.npz' });
+    const { rows, sent } = await user.round(signal);
+    expect([rows, sent[0]?.data?.rows]).toEqual([5, 5]);
+    expect((await user.forget(signal)).map((forgotten) => forgotten.rows).toSorted()).toEqual([0, 5]);
+  });
 
   it('never get a row of a user that shares its model only, and merge the model', async () => {
     const { overlay, sent } = await stage.enter(ann);
