@@ -194,6 +194,6 @@ describe('an engine', { timeout: 60_000 }, () => {
     await expect(engine({ spec: digitsSpec({ data: { classes: 9 } }) })).rejects.toMatchObject({
       reason: 'LabelOutOfRange',
     });
-    await expect(engine({ data: DIGITS.subarray(0, 1000) })).rejects.toMatchObject({ reason: 'DataMalformed' });
+    await expect(engine({ data: DIGITS.subarray(0, 1000) })).rejects.toMatchObject({ reason: 'DataTruncated' });
   });
 });

@@ -1,5 +1,12 @@
+import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createLearner, type Learner, type LearnerInit, LearnerStoppedError } from '../../../src/learning/index.ts';
+import {
+  createLearner,
+  type Learner,
+  type LearnerInit,
+  LearnerStoppedError,
+  loadData,
+} from '../../../src/learning/index.ts';
 import { DIGITS, digitsSpec } from './fleet.ts';
 
 const limit = { timeout: 60_000 };
@@ -44,6 +51,18 @@ describe('a learner, in its worker', () => {
       expect((await one.predict([Array(64).fill(0)]))[0]).toHaveLength(10);
     },
   );
+
+  it('reads a file that is open on the main thread, and needs it no more once it is ready', limit, async () => {
+    const dataDir = fileURLToPath(new URL('../../../data', import.meta.url));
+    const fetch = () => Promise.reject(new Error('no network here'));
+    const { file, release } = await loadData(digitsSpec().data, { dataDir, fetch, memoryBytes: 1 });
+    expect(file).toHaveProperty('descriptor');
+    const [one, two] = [learner({ data: file }), learner()];
+    await one.ready();
+    await release();
+    expect(await one.update()).toEqual(await two.update());
+    expect(await one.evaluate()).toEqual(await two.evaluate());
+  });
 
   it('does calls that come before it is ready, in order', limit, async () => {
     const one = learner();
