@@ -53,13 +53,15 @@ const PLACE_MILLISECONDS = 60_000;
 const SHORTEST_SLEEP_MILLISECONDS = 10;
 /** Time that may be caught up after a pause was longer than asked for. */
 const CATCH_UP_MILLISECONDS = 1_000;
+/** Alarms that come sooner after one another are taken for the same. */
+const ALARM_MILLISECONDS = 600_000;
 
 /** Bytes a second that are hashed unless told: 1 GiB an hour, and never less than everything once a day. */
 export const scrubRate = (usedBytes: number): number => Math.max(GIBIBYTE / HOUR_SECONDS, usedBytes / DAY_SECONDS);
 
 /**
  * Looks at every file, again and again: the first time as fast as the disk gives them, since nothing is announced before, then
- * slowly, and at most once an hour. A first round begins where the process before came to, so that all files have their turn also
+ * slowly, and at most once an hour, or at once and fast when one was found corrupt: it is seldom alone. A first round begins where the process before came to, so that all files have their turn also
  * where no process lives long enough for a round.
  *
  * Caveat: what the system still has in memory of a file is read from there; rot on the disk below shows when that is forgotten.
@@ -72,6 +74,10 @@ export class Scrub {
   #rounds = 0;
   #roundStartedAt: number;
   #roundEndedAt: number | undefined;
+  /** Whether the round at hand, or else the next one, does not wait. */
+  #isQuick = false;
+  #alarmedAt = Number.NEGATIVE_INFINITY;
+  #wake = new AbortController();
   #place: string | undefined;
   #keptPlace: string | undefined;
   #placeKeptAt: number;
@@ -109,6 +115,7 @@ export class Scrub {
       }
     };
     await Promise.all(Array.from({ length: FIRST_READERS }, reader));
+    this.#isQuick = false;
     this.#endRound();
     return { checked: this.#checked, corrupt: this.#corrupt };
   }
@@ -119,9 +126,20 @@ export class Scrub {
     while (!signal.aborted) {
       await this.#sleep(this.#roundStartedAt + HOUR_SECONDS * 1000 - clock.now());
       this.#roundStartedAt = clock.now();
-      await this.#slowRound();
+      await this.#round();
+      this.#isQuick = false;
       this.#endRound();
     }
+  }
+
+  /** A file was found corrupt, by this check or by somebody who asked for it: the others are looked at without delay. */
+  alarm(): void {
+    const now = this.#parts.clock.now();
+    if (now - this.#alarmedAt < ALARM_MILLISECONDS) return;
+    this.#alarmedAt = now;
+    this.#isQuick = true;
+    this.#wake.abort();
+    this.#wake = new AbortController();
   }
 
   /** Remembers the place that this process came to. */
@@ -132,7 +150,7 @@ export class Scrub {
     await this.#parts.keepPlace(this.#place);
   }
 
-  async #slowRound(): Promise<void> {
+  async #round(): Promise<void> {
     const { clock, signal, names, sizeOf, usedBytes, bytesPerSecond } = this.#parts;
     let due = clock.now();
     for (const name of names()) {
@@ -141,7 +159,7 @@ export class Scrub {
       await this.#look(name, 'again');
       due = Math.max(due, clock.now() - CATCH_UP_MILLISECONDS);
       due += (1000 * bytes) / (bytesPerSecond ?? scrubRate(usedBytes()));
-      const wait = due - clock.now();
+      const wait = this.#isQuick ? 0 : due - clock.now();
       if (wait >= SHORTEST_SLEEP_MILLISECONDS) await this.#sleep(wait);
       else await turn();
     }
@@ -163,13 +181,15 @@ export class Scrub {
     this.#roundEndedAt = this.#parts.clock.now();
   }
 
+  /** Ends early at an alarm. */
   async #sleep(milliseconds: number): Promise<void> {
     const { clock, signal } = this.#parts;
-    if (milliseconds <= 0 || signal.aborted) return;
+    if (milliseconds <= 0 || this.#isQuick || signal.aborted) return;
+    const until = AbortSignal.any([signal, this.#wake.signal]);
     try {
-      await clock.sleep(milliseconds, signal);
+      await clock.sleep(milliseconds, until);
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (!until.aborted) throw error;
     }
   }
 }

@@ -307,6 +307,7 @@ export class ChunkStore {
       if (writing !== undefined) await writing.catch(() => undefined); // what was read may be what it has replaced
       if (writing !== undefined || this.#entries.get(key) !== entry) continue;
       await this.#remove(cid, key, 'corrupt');
+      this.#scrub.alarm();
       return 'corrupt';
     }
   }

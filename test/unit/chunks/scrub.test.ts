@@ -50,6 +50,23 @@ describe('the check of all files', () => {
     expect(await disk.readdir('/chunks/blocks')).toHaveLength(9);
   });
 
+  it('looks at all files at once when somebody comes upon one that rotted, and not again and again', async () => {
+    const { disk, clock, store, reads } = await scrubbed(10, { cacheBytes: 0 });
+    await clock.pass(second);
+    for (const index of [3, 7]) disk.rot(pathOf(index), new Uint8Array(kib));
+    expect(await store.get(block(3).cid)).toBeUndefined();
+    await clock.pass(0);
+    expect(store.has(block(7).cid)).toBe(false);
+    expect(store.scrubbed).toMatchObject({ checked: 9, corrupt: 1, rounds: 2 });
+    const before = reads().length;
+    disk.rot(pathOf(5), new Uint8Array(kib));
+    expect(await store.get(block(5).cid)).toBeUndefined();
+    await clock.pass(second);
+    expect(reads()).toHaveLength(before + 1);
+    await clock.pass(hour + 10 * second);
+    expect(store.scrubbed.rounds).toBe(3);
+  });
+
   it('leaves what it cannot read, and counts it', async () => {
     const { disk, clock, store } = await scrubbed(3);
     disk.fails = (step, path) => (step === 'read' && path === pathOf(1) ? 'EIO' : undefined);
