@@ -269,6 +269,7 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
   'Model.data.sha256': { valid: [SHA], nonsense: ['E'.repeat(64), 'abc'] },
   'Model.data.label': { valid: ['class', 'ümlaut "quoted"'], nonsense: ['\n', '\u0000'] },
   'Model.data.scale': decimalText,
+  'Model.data.users.maxRows': { valid: [2000], alongside: { 'data.users.maxRowsPerUser': 1 } },
   'Model.learning.optimizer.learningRate': decimalText,
   'Model.learning.merge': { valid: ['mean'], nonsense: ['limited'], alongside: { 'learning.mergeLimit': undefined } },
   'Model.learning.mergeLimit': { valid: [5], alongside: { 'learning.merge': 'limited' } },
