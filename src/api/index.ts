@@ -3,7 +3,7 @@
 // May be imported by every room; imports nothing of ours. generate.ts writes crds/ and is no part of the API.
 export * from './conditions.ts';
 export { changeProblems, KINDS, type Kind, type KindName } from './kinds.ts';
-export { ObjectMeta, OwnerReference } from './metadata.ts';
+export { FILE_PATH, ObjectMeta, OwnerReference } from './metadata.ts';
 export * from './model.ts';
 export { type Architecture, type ArchitectureSource, LAYERS, Layers, PRESETS } from './model-architecture.ts';
 export { BUILTIN_DATA, type BuiltinData, type DataSource, type ModelData } from './model-data.ts';

@@ -13,13 +13,20 @@ export const label = (field: string) =>
 export const objectName = (field: string) =>
   text(SUBDOMAIN, 253, `${field} must be the name of an object: lower-case letters, digits, "-" and ".".`);
 
-/** A path below a volume's root: no step begins with a dot, so none climbs out. */
+/** A path below a folder: no step begins with a dot, so none climbs out. */
+export const FILE_PATH = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/;
+
+/** A path below a volume's root. */
 export const filePath = (field: string, example: string) =>
-  text(
-    /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/,
-    1024,
-    `${field} must be the path of a file within the volume, such as "${example}".`,
-  );
+  text(FILE_PATH, 1024, `${field} must be the path of a file within the volume, such as "${example}".`);
+
+/** Where a file is fetched from. */
+export const fileUrl = (field: string) =>
+  text(/^https?:\/\/[^\s]+$/, 2048, `${field} must begin with http:// or https:// and hold no spaces.`);
+
+/** sha2-256 of a file. */
+export const fileDigest = (field: string) =>
+  text(/^[0-9a-f]{64}$/, 64, `${field} must be 64 lower-case hex digits, as sha256sum prints them.`);
 
 /** A reference to an object of a known kind in the same namespace. */
 export const localRef = (field: string, what: string) =>

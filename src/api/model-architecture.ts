@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { filePath, objectName } from './metadata.ts';
+import { fileDigest, filePath, fileUrl, objectName } from './metadata.ts';
 import { decimal } from './quantity.ts';
-import { atMostOne, exactlyOne, ruled, text, whole } from './rules.ts';
+import { atMostOne, exactlyOne, ruled, whole } from './rules.ts';
 
 /** Ready-made architectures. */
 export const PRESETS = ['mlp', 'logistic', 'cnn', 'text', 'pegasos'] as const;
@@ -44,13 +44,7 @@ export const Layers = z.array(layer).min(1).max(128);
 
 const from = ruled(
   z.object({
-    url: text(
-      /^https?:\/\/[^\s]+$/,
-      2048,
-      'architecture.from.url must begin with http:// or https:// and hold no spaces.',
-    )
-      .optional()
-      .describe('The model.json; files with weights lie beside it.'),
+    url: fileUrl('architecture.from.url').optional().describe('The model.json; files with weights lie beside it.'),
     claim: z
       .object({
         claimName: objectName('architecture.from.claim.claimName').describe('The PersistentVolumeClaim.'),
@@ -60,11 +54,7 @@ const from = ruled(
       })
       .optional()
       .describe('A model.json in a PersistentVolumeClaim that many pods can read.'),
-    sha256: text(
-      /^[0-9a-f]{64}$/,
-      64,
-      'architecture.from.sha256 must be 64 lower-case hex digits, as sha256sum prints them.',
-    ).describe(
+    sha256: fileDigest('architecture.from.sha256').describe(
       'Digest of model.json followed by the files with weights in the order of its weightsManifest: cat model.json *.bin | sha256sum.',
     ),
   }),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { filePath, objectName } from './metadata.ts';
+import { fileDigest, filePath, fileUrl, objectName } from './metadata.ts';
 import { users } from './model-users.ts';
 import { decimal } from './quantity.ts';
 import { exactlyOne, ruled, text, whole } from './rules.ts';
@@ -11,9 +11,7 @@ export type BuiltinData = (typeof BUILTIN_DATA)[number];
 const source = ruled(
   z.object({
     builtin: z.enum(BUILTIN_DATA).optional().describe('A data set that is part of the release.'),
-    url: text(/^https?:\/\/[^\s]+$/, 2048, 'data.source.url must begin with http:// or https:// and hold no spaces.')
-      .optional()
-      .describe('A file, also gzipped; needs data.sha256.'),
+    url: fileUrl('data.source.url').optional().describe('A file, also gzipped; needs data.sha256.'),
     configMap: z
       .object({
         name: objectName('data.source.configMap.name'),
@@ -41,9 +39,6 @@ const source = ruled(
   ],
 );
 
-const sha256 = (field: string) =>
-  text(/^[0-9a-f]{64}$/, 64, `${field} must be 64 lower-case hex digits, as sha256sum prints them.`);
-
 /** How a data file is read. */
 export const DATA_FORMATS = ['auto', 'csv', 'npz', 'idx', 'images'] as const;
 
@@ -51,7 +46,7 @@ export const DATA_FORMATS = ['auto', 'csv', 'npz', 'idx', 'images'] as const;
 export const data = ruled(
   z.object({
     source: source.describe('Where the data come from.'),
-    sha256: sha256('data.sha256')
+    sha256: fileDigest('data.sha256')
       .optional()
       .describe('Digest of the file as it is stored; a file with another digest is not used.'),
     format: z
@@ -74,7 +69,7 @@ export const data = ruled(
         file: filePath('data.labels.file', 'train-labels-idx1-ubyte.gz').describe(
           'Name of the file with the labels, beside the records: in the same folder, ConfigMap or URL.',
         ),
-        sha256: sha256('data.labels.sha256').optional().describe('Digest of the file with the labels.'),
+        sha256: fileDigest('data.labels.sha256').optional().describe('Digest of the file with the labels.'),
       })
       .optional()
       .describe('For format idx, which has labels in a file of their own.'),

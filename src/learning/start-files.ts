@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { z } from 'zod';
-import type { ArchitectureSource } from '../api/index.ts';
+import { type ArchitectureSource, FILE_PATH } from '../api/index.ts';
 import type { StartModel } from './contract.ts';
 import { DataError, ModelError } from './errors.ts';
 import { MAX_WEIGHTS } from './layer-sizes.ts';
@@ -9,7 +9,6 @@ import { inside, loadWhole, type Place, type SourceContext } from './source.ts';
 
 const MAX_JSON_BYTES = 4 * 1024 * 1024;
 const MAX_FILES = 1024;
-const SAFE_PATH = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/;
 
 /** The part of model.json that names files; the rest is looked at by start-model.ts, in the worker. */
 const manifest = z.object({
@@ -57,7 +56,7 @@ function filesOf(json: Uint8Array): readonly string[] {
       'architecture.from is no layers model of TensorFlow.js: its model.json has no weightsManifest.',
     );
   }
-  const outside = files.find((file) => !SAFE_PATH.test(file));
+  const outside = files.find((file) => !FILE_PATH.test(file));
   if (outside === undefined) return files;
   throw new ModelError(
     `The model.json of architecture.from names a file "${outside.slice(0, 80)}", which is not beside it. Save the model again.`,
