@@ -61,8 +61,8 @@ export const scrubRate = (usedBytes: number): number => Math.max(GIBIBYTE / HOUR
 
 /**
  * Looks at every file, again and again: the first time as fast as the disk gives them, since nothing is announced before, then
- * slowly, and at most once an hour, or at once and fast when one was found corrupt: it is seldom alone. A first round begins where the process before came to, so that all files have their turn also
- * where no process lives long enough for a round.
+ * slowly, and at most once an hour, or at once and fast when one was found corrupt: it is seldom alone. A first round begins
+ * where the process before came to, so that all files have their turn also where no process lives long enough for a round.
  *
  * Caveat: what the system still has in memory of a file is read from there; rot on the disk below shows when that is forgotten.
  */

@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open, realpath, stat, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { isVolumeFull } from '../disk/index.ts';
 import type { DataBytes, DataFile } from './contract.ts';
 import { DEFAULT_DATA_LIMITS, sizeOf } from './data-limits.ts';
 import { DataError } from './errors.ts';
@@ -271,8 +272,7 @@ async function write(file: FileHandle, bytes: Uint8Array, scratch: string): Prom
       done += (await file.write(bytes, done, bytes.length - done)).bytesWritten;
     }
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')))
-      throw error;
+    if (!isVolumeFull(error)) throw error;
     throw new DataError(
       'DataTooLarge',
       `${scratch} has no room for the data file. Use fewer rows, or mount a larger volume there (podTemplate).`,

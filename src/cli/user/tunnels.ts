@@ -2,6 +2,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { type KubeConfig, PortForward } from '@kubernetes/client-node';
+import { printable } from '../pod/exchange.ts';
 
 /** Port of a validator on which it speaks libp2p. */
 const P2P_PORT = 4001;
@@ -60,14 +61,7 @@ export class Tunnels implements AsyncDisposable {
     const errors = new PassThrough();
     errors.on('data', (bytes: Buffer) => {
       if (bytes.length === 0) return;
-      this.#refused.set(
-        pod,
-        bytes
-          .toString('utf8')
-          .replace(/\p{Cc}/gu, ' ')
-          .trim()
-          .slice(0, 200),
-      );
+      this.#refused.set(pod, printable(bytes.toString('utf8')).trim().slice(0, 200));
       socket.destroy();
     });
     try {
