@@ -26,7 +26,7 @@ export interface WorkQueueInit {
   readonly meter?: QueueMeter | undefined;
   /** First delay of a failing key, ms. Default 5. */
   readonly backoffBaseMs?: number | undefined;
-  /** Longest delay of a failing key, ms. Default 16 min. */
+  /** Longest delay of a failing key before its jitter, ms. Default 16 min. */
   readonly backoffMaxMs?: number | undefined;
   /** While both wait, every n-th key taken is a low one, so that none waits for ever. Default 16. */
   readonly lowEvery?: number | undefined;
@@ -134,12 +134,12 @@ export class WorkQueue {
     this.#serve();
   }
 
-  /** Adds `key` after its backoff; returns the delay, ms. */
-  retry(key: string, priority: Priority = 'high'): number {
+  /** Adds `key` after its backoff, which grows to `mostMs` at most; returns the delay, ms. */
+  retry(key: string, priority: Priority = 'high', mostMs = Number.POSITIVE_INFINITY): number {
     const { backoffBaseMs = 5, backoffMaxMs = 16 * 60_000, random } = this.#init;
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);
-    const afterMs = Math.min(backoffMaxMs, backoffBaseMs * 2 ** Math.min(failures, 40) * (1 + 0.5 * random()));
+    const afterMs = Math.min(mostMs, backoffMaxMs, backoffBaseMs * 2 ** Math.min(failures, 40)) * (1 + 0.5 * random());
     this.#init.meter?.retried();
     this.add(key, { afterMs, priority });
     return afterMs;

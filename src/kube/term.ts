@@ -11,6 +11,9 @@ import { type Existing, type KubeObject, keyOf, keyText, parseKey } from './obje
 import { WorkQueue } from './queue.ts';
 import { type Clock, deadline, type Random, type Turns } from './time.ts';
 
+/** The longest that a key waits after the server said Conflict, before its jitter. ms */
+const CONFLICT_MAX_MS = 1_000;
+
 export interface TermInit {
   readonly client: Client;
   readonly caches: Caches;
@@ -108,7 +111,7 @@ export class Term<T extends KubeObject> {
       }
     } catch (error) {
       outcome = 'error';
-      const delayMs = Math.round(this.queue.retry(text, 'low'));
+      const delayMs = Math.round(this.queue.retry(text, 'low', mostOf(error)));
       this.#report(context.log, error, delayMs);
       try {
         onError?.(error, context);
@@ -155,6 +158,13 @@ export class Term<T extends KubeObject> {
     };
   }
 }
+
+/**
+ * The server answers Conflict to who was overtaken, not to who is wrong or too many: a key of many writes, each of which
+ * may be overtaken, must not wait as one that fails for good.
+ */
+const mostOf = (error: unknown): number | undefined =>
+  error instanceof Conflict && error.code === 409 ? CONFLICT_MAX_MS : undefined;
 
 /** Whether nobody waits: no deletion is under way, and the status is about the present spec, by the convention of `observedGeneration`. */
 function isAnswered({ metadata, status }: KubeObject & { readonly status?: unknown }): boolean {

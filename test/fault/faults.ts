@@ -36,10 +36,12 @@ function each(proxy: FaultProxy, on: (asked: Asked) => boolean, fault: Fault, ti
   proxy.rule({ on: fits, fault });
 }
 
-/** Befalls every n-th of those that are meant. */
-function every(proxy: FaultProxy, n: number, on: (asked: Asked) => boolean, fault: Fault): void {
-  let count = 0;
-  proxy.rule({ on: (asked) => on(asked) && ++count % n === 0, fault });
+/**
+ * Befalls this share of those that are meant, by chance: with a count, two writes that alternate (a status that is tried
+ * again, the lease) could meet the fault in step for as long as it lasts.
+ */
+function some({ proxy, random }: Scene, share: number, on: (asked: Asked) => boolean, fault: Fault): void {
+  proxy.rule({ on: (asked) => on(asked) && random() < share, fault });
 }
 
 /** Rules that hold until the fault ends. */
@@ -122,12 +124,12 @@ export const faults: Readonly<Record<string, Begin>> = {
     each(proxy, resumes, tooBusy, 2);
     each(proxy, is('watch'), { do: 'break', where: 'before', how: 'reset' }, 1);
   }),
-  '429 for writes': rules(({ proxy }) => every(proxy, 3, is('write'), tooBusy)),
+  '429 for writes': rules((scene) => some(scene, 1 / 3, is('write'), tooBusy)),
   '500 in the middle of a watch': rules(({ proxy }) =>
     each(proxy, is('watch'), { do: 'error', code: 500, reason: 'InternalError' }, 3),
   ),
-  'events that come twice': rules(({ proxy }) => every(proxy, 1, is('watch'), { do: 'repeat' })),
-  'bodies that drip': rules(({ proxy }) => every(proxy, 1, () => true, { do: 'drip', bytes: 400, everyMs: 5 })),
+  'events that come twice': rules((scene) => some(scene, 1, is('watch'), { do: 'repeat' })),
+  'bodies that drip': rules((scene) => some(scene, 1, () => true, { do: 'drip', bytes: 400, everyMs: 5 })),
   'the API server is away': (scene) => {
     const stop = new AbortController();
     const going = (async () => {
@@ -141,11 +143,11 @@ export const faults: Readonly<Record<string, Begin>> = {
       await going;
     };
   },
-  'a conflict on every second write': rules(({ proxy }) =>
-    every(proxy, 2, is('write'), { do: 'refuse', code: 409, reason: 'Conflict' }),
+  'a conflict on one write in two': rules((scene) =>
+    some(scene, 1 / 2, is('write'), { do: 'refuse', code: 409, reason: 'Conflict' }),
   ),
-  'answers to writes that are lost': rules(({ proxy }) => every(proxy, 3, is('write'), { do: 'lose' })),
-  'writes that never arrive': rules(({ proxy }) => every(proxy, 3, is('write'), { do: 'reset' })),
+  'answers to writes that are lost': rules((scene) => some(scene, 1 / 3, is('write'), { do: 'lose' })),
+  'writes that never arrive': rules((scene) => some(scene, 1 / 3, is('write'), { do: 'reset' })),
   'a server that lags behind after a fail-over': repeatedly(4_000, async ({ stage, proxy }) => {
     const { resourceVersion } = await stage.client.page(Namespace, { limit: 1 });
     await setTimeout(1_000);

@@ -280,6 +280,23 @@ describe('a controller at work', () => {
     await term.stop(0);
   });
 
+  it('waits a second or so at most when others were faster, however often they were', async () => {
+    const failures: number[] = [];
+    const { owners, term, clock } = work(
+      (c) => c,
+      async (context) => {
+        failures.push(context.failures);
+        throw new Conflict({ attempt: 'x', code: 409 });
+      },
+    );
+    term.start();
+    owners.feed({ type: 'applied', object: owner('a', 2) });
+    await settle();
+    for (let second = 0; second < 60; second += 1) await clock.pass(1_000);
+    expect(failures.length).toBeGreaterThan(30);
+    await term.stop(0);
+  });
+
   it('comes back when asked to', async () => {
     let looks = 0;
     const { owners, term, clock } = work(
