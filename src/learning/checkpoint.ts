@@ -68,7 +68,11 @@ export class CheckpointStore {
     const body = encode({
       v: 1,
       age: snapshot.age,
-      tensors: snapshot.tensors.map(({ name, shape, data }) => ({ name, shape: [...shape], ...packFloat32(data) })),
+      tensors: snapshot.tensors.map(({ name, shape, data }) => ({
+        name,
+        shape: [...shape],
+        data: packFloat32(data).data,
+      })),
     } satisfies z.output<typeof stored>);
     await replaceFile(this.#fs, file, [digestOf(body), body]);
     for (const old of numbers.slice(0, -(KEPT - 1))) await removeIfThere(this.#fs, this.#file(old));
@@ -103,7 +107,7 @@ function read(bytes: Uint8Array): Snapshot {
     tensors: tensors.map(({ name, shape, data }) => {
       if (data.length % 4 !== 0) throw new Error(`tensor ${name} has ${data.length} bytes, no multiple of 4`);
       const values = new Float32Array(data.length / 4);
-      unpackFloat32(data, values);
+      unpackFloat32({ data }, values);
       return { name, shape, data: values };
     }),
   };

@@ -1,5 +1,6 @@
 import type { Architecture } from '../api/index.ts';
 import type { LearnableModelSpec } from './spec.ts';
+import type { Relation, Way } from './strategy.ts';
 
 /** One weight of a model: row-major float32 values of the given shape. */
 export interface NamedTensor {
@@ -26,6 +27,8 @@ export interface MergeOutcome {
   /** Own age after the merge. */
   readonly age: number;
   readonly accepted: boolean;
+  /** Whether the message was of a greater age than one's own model. */
+  readonly isNews: boolean;
   /** Why the message was refused, as a sentence; absent when accepted. */
   readonly reason?: string;
   /** ||w_k - w_r|| / ||w_k||; NaN when the message could not be read. */
@@ -34,6 +37,13 @@ export interface MergeOutcome {
   readonly lossBefore: number;
   /** Loss of the received weights on the shared probe; NaN when the message could not be read. */
   readonly lossAfter: number;
+}
+
+/** Who a message came from. */
+export interface Sender {
+  readonly relation: Relation;
+  /** 0..1: how far to follow it. */
+  readonly trust: number;
 }
 
 /** Part `index` of `of` equal parts of the training rows. */
@@ -63,7 +73,7 @@ export interface LentRows {
 }
 
 /** How a message is merged whose sender is trusted less than a neighbour. */
-export interface MergeTerms {
+export interface BlendTerms {
   /** Most of the merged model that it may be, 0..1. One's own age stays, and its loss is no measure for others'. */
   readonly maxShare: number;
 }
@@ -136,13 +146,23 @@ export interface Learner {
   readonly input: ModelInput | undefined;
   /** Resolves when data and model are loaded; rejects with DataError or ModelError. */
   ready(): Promise<void>;
-  /** Trains `localSteps` mini-batches on one's own part; age grows by `localSteps`; loss is their mean. */
+  /**
+   * Trains `localSteps` mini-batches on one's own part, unless the strategy has nothing to train on now; age grows by
+   * `localSteps`; loss is their mean.
+   */
   update(): Promise<{ readonly age: number; readonly loss: number }>;
-  /** One's own weights, compressed, as one self-describing frame for a neighbour. */
-  message(): Promise<Uint8Array>;
-  /** Checks and merges a neighbour's frame. Never rejects for what the bytes say. */
-  merge(bytes: Uint8Array, terms?: MergeTerms): Promise<MergeOutcome>;
-  /** Takes a frame's weights and age in place of one's own, whatever they are worth; rejects with ModelError. */
+  /**
+   * What the strategy has to say that way (between equals where nothing is given), compressed, as one self-describing
+   * frame; undefined where it has nothing to say.
+   */
+  message(way?: Way): Promise<Uint8Array | undefined>;
+  /** Checks and merges a frame of an equal, or of the given sender. Never rejects for what the bytes say. */
+  merge(bytes: Uint8Array, sender?: Sender): Promise<MergeOutcome>;
+  /** One's own weights and age as a frame, compressed; whole, whatever the strategy: for who takes no part in it. */
+  frame(): Promise<Uint8Array>;
+  /** Draws one's own weights towards those of such a frame; age and strategy stay. Never rejects for what the bytes say. */
+  blend(bytes: Uint8Array, terms: BlendTerms): Promise<MergeOutcome>;
+  /** Takes such a frame's weights and age in place of one's own, whatever they are worth; rejects with ModelError. */
   adopt(bytes: Uint8Array): Promise<void>;
   /** Loss and accuracy on the held-out rows. */
   evaluate(): Promise<Evaluation>;

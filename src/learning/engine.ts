@@ -1,31 +1,29 @@
 import { tmpdir } from 'node:os';
 import { buildModel, vocabularyOf } from './architecture.ts';
-import { RunningAverage } from './average.ts';
 import type { Backend } from './backend.ts';
 import type {
+  BlendTerms,
   DataFile,
   Evaluation,
   LentRows,
   MergeOutcome,
-  MergeTerms,
   ModelInit,
   ModelInput,
   PartitionSlot,
+  Sender,
   Snapshot,
   StartModel,
 } from './contract.ts';
 import { type DataLimits, DEFAULT_DATA_LIMITS } from './data-limits.ts';
 import type { Dataset } from './dataset.ts';
 import { ModelError } from './errors.ts';
-import { decodeFrame, encodeFrame, maxFrameBytes } from './frame.ts';
-import { ProbeGate } from './gate.ts';
 import { featuresOf } from './instances.ts';
 import { joined } from './joined.ts';
 import { allFinite, fromTensors, toTensors } from './layout.ts';
 import { Lending } from './lent.ts';
 import { crossEntropy, greatest, hinge, softmax } from './logits.ts';
-import { mergeInto, relativeDistance } from './merge.ts';
 import { Network } from './network.ts';
+import { Participant } from './participant.ts';
 import { type Random, seeded, seedOf } from './random.ts';
 import { Batches, Sample } from './sample.ts';
 import {
@@ -39,14 +37,13 @@ import {
   splitRows,
 } from './split.ts';
 import { type Start, startOf } from './start-model.ts';
-import { createStrategy, type Strategy } from './strategy.ts';
+import { createStrategy, packingOf } from './strategies.ts';
+import type { Way } from './strategy.ts';
 import { prepareData, type Tables } from './tables.ts';
 import { checkTokens } from './tokens.ts';
 
 /** Rows that go through the model at once outside of training. */
 const EVALUATION_BATCH = 512;
-/** Share of a received model from which one's own past counts for nothing: a newcomer takes over the fleet's. */
-const TAKEOVER_SHARE = 0.9;
 
 export interface EngineInit {
   readonly model: ModelInit;
@@ -61,14 +58,12 @@ export interface EngineInit {
 }
 
 /**
- * One model in training, on this thread. `live` weights are trained, sent and merged; their running average is
- * evaluated, served and saved (see average.ts). Every method is synchronous.
+ * One model in training, on this thread: a participant whose trainee is a TensorFlow.js network on the spec's data.
+ * Every method is synchronous.
  */
 export class Engine {
   readonly #model: ModelInit;
   readonly #network: Network;
-  readonly #strategy: Strategy;
-  readonly #gate: ProbeGate;
   readonly #random: Random;
   readonly #classes: number;
   readonly #vocabulary: number | undefined;
@@ -80,12 +75,10 @@ export class Engine {
   readonly #trainTable: Dataset;
   readonly #trainRows: Rows;
   readonly #lending: Lending;
-  readonly #live: Float32Array;
+  readonly #participant: Participant;
   #partition: PartitionSlot;
   #lent: Dataset | undefined;
   #batches: Batches;
-  #average: RunningAverage;
-  #age = 0;
 
   private constructor(network: Network, init: EngineInit, tables: Tables) {
     const { shared, own, scale } = tables;
@@ -95,8 +88,6 @@ export class Engine {
     this.#network = network;
     this.#vocabulary = vocabularyOf(spec.architecture);
     this.#loss = spec.architecture.preset === 'pegasos' ? hinge : crossEntropy;
-    this.#strategy = createStrategy(spec.learning);
-    this.#gate = new ProbeGate(shared.classes);
     // Validators of one model draw different mini-batches.
     this.#random = seeded(seedOf(`${uid}/${init.partition.index}/${init.resume?.age ?? 0}`));
     this.#classes = shared.classes;
@@ -119,9 +110,21 @@ export class Engine {
     this.#partition = init.partition;
     this.#batches = this.#batchesOf(init.partition);
 
-    this.#live = new Float32Array(network.layout.size);
-    network.read(this.#live);
-    this.#average = new RunningAverage(this.#live, false);
+    const start = new Float32Array(network.layout.size);
+    network.read(start);
+    this.#participant = new Participant({
+      uid,
+      trainee: {
+        layout: network.layout,
+        guessing: this.#loss(new Float32Array(shared.classes), 0),
+        train: (weights, age) => this.#train(weights, age),
+        probe: (weights) => this.#measure(weights, this.#probe).loss,
+      },
+      start,
+      strategy: createStrategy(spec.learning, network.layout.size),
+      packing: packingOf(spec.learning.compression),
+      clips: spec.learning.clip === 'ball',
+    });
     if (init.resume !== undefined) this.load(init.resume);
   }
 
@@ -150,11 +153,11 @@ export class Engine {
   }
 
   get age(): number {
-    return this.#age;
+    return this.#participant.own.age;
   }
 
   get maxMessageBytes(): number {
-    return maxFrameBytes(this.#network.layout);
+    return this.#participant.maxMessageBytes;
   }
 
   get input(): ModelInput {
@@ -170,77 +173,35 @@ export class Engine {
 
   /** See Learner.update. @throws ModelError when training diverged; weights and age are then as before the call */
   update(): { readonly age: number; readonly loss: number } {
-    const { localSteps, optimizer } = this.#model.spec.learning;
-    if (this.#age > 0) this.#average.observe(this.#live);
-    this.#network.write(this.#live);
-    let sum = 0;
-    for (let step = 0; step < localSteps; step++) {
-      const { features, labels } = this.#batches.next();
-      sum += this.#network.step(features, labels, this.#age + step + 1);
-    }
-    const before = this.#live.slice();
-    this.#network.read(this.#live);
-    if (!Number.isFinite(sum) || !allFinite(this.#live)) {
-      this.#live.set(before);
-      throw new ModelError(
-        `Training of model ${this.#model.name} diverged at age ${this.#age}: the loss is no longer a number. ` +
-          `Set learning.optimizer.learningRate below ${optimizer.learningRate}.`,
-      );
-    }
-    this.#age += localSteps;
-    return { age: this.#age, loss: sum / localSteps };
+    return this.#participant.update();
   }
 
-  message(): Uint8Array {
-    const own = this.#strategy.outgoing({ flat: this.#live, age: this.#age });
-    const codec = this.#model.spec.learning.compression.bits === 8 ? 'int8' : 'f32';
-    return encodeFrame(this.#model.uid, own, this.#network.layout, codec);
+  message(way?: Way): Uint8Array | undefined {
+    return this.#participant.message(way);
   }
 
-  merge(bytes: Uint8Array, terms?: MergeTerms): MergeOutcome {
-    const refused = { age: this.#age, accepted: false, distance: Number.NaN };
-    const decoded = decodeFrame(bytes, this.#model.uid, this.#network.layout);
-    if (!decoded.isValid) {
-      return { ...refused, reason: decoded.reason, lossBefore: Number.NaN, lossAfter: Number.NaN };
-    }
-    const received = decoded.weights;
-    const distance = relativeDistance(this.#live, received.flat);
-    const lossBefore = this.#measure(this.#live, this.#probe).loss;
-    const lossAfter = this.#measure(received.flat, this.#probe).loss;
-    const outcome = { age: this.#age, distance, lossBefore, lossAfter };
-    const own = { flat: this.#live, age: this.#age };
-    const share = Math.min(this.#strategy.share(own, received), terms?.maxShare ?? 1);
-    const limit = this.#gate.limit(lossBefore, share);
-    // NaN and Infinity are above every limit.
-    if (!(lossAfter <= limit)) {
-      const found = `its loss on the shared probe is ${lossAfter.toPrecision(3)}, the limit is ${limit.toPrecision(3)}`;
-      return { ...outcome, accepted: false, reason: `Message refused: ${found}.` };
-    }
-    if (terms !== undefined) {
-      mergeInto(this.#live, received.flat, share);
-      return { ...outcome, accepted: true };
-    }
-    this.#gate.accept(lossAfter, share);
-    this.#age = this.#strategy.merge(own, received);
-    if (share >= TAKEOVER_SHARE) this.#average.restart(this.#live);
-    return { ...outcome, age: this.#age, accepted: true };
+  merge(bytes: Uint8Array, sender?: Sender): MergeOutcome {
+    return this.#participant.merge(bytes, sender);
+  }
+
+  frame(): Uint8Array {
+    return this.#participant.frame();
+  }
+
+  blend(bytes: Uint8Array, terms: BlendTerms): MergeOutcome {
+    return this.#participant.blend(bytes, terms);
   }
 
   adopt(bytes: Uint8Array): void {
-    const decoded = decodeFrame(bytes, this.#model.uid, this.#network.layout);
-    if (!decoded.isValid) throw new ModelError(decoded.reason);
-    const { flat, age } = decoded.weights;
-    this.#live.set(flat);
-    this.#age = age;
-    this.#average = new RunningAverage(flat, age > 0);
+    this.#participant.adopt(bytes);
   }
 
   evaluate(): Evaluation {
-    return this.#measure(this.#average.flat, this.#test);
+    return this.#measure(this.#participant.average, this.#test);
   }
 
   snapshot(): Snapshot {
-    return { age: this.#age, tensors: toTensors(this.#average.flat, this.#network.layout) };
+    return { age: this.age, tensors: toTensors(this.#participant.average, this.#network.layout) };
   }
 
   load(snapshot: Snapshot): void {
@@ -248,9 +209,7 @@ export class Engine {
     if (!Number.isSafeInteger(snapshot.age) || snapshot.age < 0) {
       throw new ModelError(`The weights have age ${snapshot.age}; an age is a whole number of updates.`);
     }
-    this.#live.set(flat);
-    this.#age = snapshot.age;
-    this.#average = new RunningAverage(flat, snapshot.age > 0);
+    this.#participant.load(flat, snapshot.age);
   }
 
   score(snapshot: Snapshot): Evaluation {
@@ -262,7 +221,7 @@ export class Engine {
     const shape = { model: this.#model.name, columns, vocabulary: this.#vocabulary };
     const features = featuresOf(instances, shape);
     applyScaling(features, this.#scaling);
-    this.#network.write(this.#average.flat);
+    this.#network.write(this.#participant.average);
     const logits = this.#network.logits(features);
     return instances.map((_, i) => softmax(this.#row(logits, i)));
   }
@@ -281,6 +240,26 @@ export class Engine {
     this.#network.dispose();
     this.#tables.shared.close();
     this.#tables.own?.close();
+  }
+
+  #train(weights: Float32Array, age: number): { readonly steps: number; readonly loss: number } {
+    const { localSteps, optimizer } = this.#model.spec.learning;
+    this.#network.write(weights);
+    let sum = 0;
+    for (let step = 0; step < localSteps; step++) {
+      const { features, labels } = this.#batches.next();
+      sum += this.#network.step(features, labels, age + step + 1);
+    }
+    const trained = new Float32Array(weights.length);
+    this.#network.read(trained);
+    if (!Number.isFinite(sum) || !allFinite(trained)) {
+      throw new ModelError(
+        `Training of model ${this.#model.name} diverged at age ${age}: the loss is no longer a number. ` +
+          `Set learning.optimizer.learningRate below ${optimizer.learningRate}.`,
+      );
+    }
+    weights.set(trained);
+    return { steps: localSteps, loss: sum / localSteps };
   }
 
   #batchesOf(slot: PartitionSlot): Batches {

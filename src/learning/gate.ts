@@ -18,8 +18,9 @@ export class ProbeGate {
   readonly #guessing: number;
   readonly #accepted: number[] = [];
 
-  constructor(classes: number) {
-    this.#guessing = Math.log(classes);
+  /** @param guessing loss of who knows nothing: ln(classes) for cross-entropy */
+  constructor(guessing: number) {
+    this.#guessing = guessing;
   }
 
   /** Greatest loss that is accepted now. */

@@ -6,6 +6,7 @@
 export { CheckpointStore } from './checkpoint.ts';
 export type {
   BackendName,
+  BlendTerms,
   DataBytes,
   DataFile,
   Evaluation,
@@ -14,11 +15,11 @@ export type {
   LearnerLog,
   LentRows,
   MergeOutcome,
-  MergeTerms,
   ModelInit,
   ModelInput,
   NamedTensor,
   PartitionSlot,
+  Sender,
   Snapshot,
   StartModel,
 } from './contract.ts';
@@ -33,7 +34,11 @@ export {
 } from './errors.ts';
 export { type LayersModelParts, layersModelOf } from './layers-model.ts';
 export { createLearner } from './learner.ts';
+export { type Pace, STEADY, TokenAccount } from './pace.ts';
+export type { Routing, RoutingInit, View } from './routing.ts';
 export { type FetchLike, type LoadedFile, loadData, type SourceContext } from './source.ts';
 export type { LearnableModelSpec } from './spec.ts';
 export { loadStart, type StartContext } from './start-files.ts';
+export { createRouting } from './strategies.ts';
+export type { Way } from './strategy.ts';
 export { readTable, type TableSpec } from './tables.ts';

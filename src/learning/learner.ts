@@ -89,12 +89,20 @@ class WorkerLearner implements Learner {
     return this.#call('update', []);
   }
 
-  message(): Promise<Result<'message'>> {
-    return this.#call('message', []);
+  message(...given: Arguments<'message'>): Promise<Result<'message'>> {
+    return this.#call('message', given);
   }
 
   merge(...given: Arguments<'merge'>): Promise<Result<'merge'>> {
     return this.#call('merge', given);
+  }
+
+  frame(): Promise<Result<'frame'>> {
+    return this.#call('frame', []);
+  }
+
+  blend(...given: Arguments<'blend'>): Promise<Result<'blend'>> {
+    return this.#call('blend', given);
   }
 
   adopt(...given: Arguments<'adopt'>): Promise<void> {

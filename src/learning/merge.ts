@@ -27,15 +27,3 @@ export function mergeInto(own: Float32Array, received: Float32Array, share: numb
     own[i] = w + share * ((received[i] as number) - w);
   }
 }
-
-/** ||own - received|| / ||own||; Infinity when own is all zeros and received is not. */
-export function relativeDistance(own: Float32Array, received: Float32Array): number {
-  let apart = 0;
-  let length = 0;
-  for (let i = 0; i < own.length; i++) {
-    const w = own[i] as number;
-    apart += (w - (received[i] as number)) ** 2;
-    length += w * w;
-  }
-  return apart === 0 ? 0 : Math.sqrt(apart / length);
-}

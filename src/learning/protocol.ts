@@ -13,6 +13,8 @@ export type Operation =
   | 'update'
   | 'message'
   | 'merge'
+  | 'frame'
+  | 'blend'
   | 'adopt'
   | 'evaluate'
   | 'snapshot'

@@ -16,9 +16,13 @@ function perform(engine: Engine, request: Request): unknown {
     case 'update':
       return engine.update();
     case 'message':
-      return engine.message();
+      return engine.message(...request.arguments);
     case 'merge':
       return engine.merge(...request.arguments);
+    case 'frame':
+      return engine.frame();
+    case 'blend':
+      return engine.blend(...request.arguments);
     case 'adopt':
       return engine.adopt(...request.arguments);
     case 'evaluate':

@@ -274,7 +274,7 @@ export class User {
       }
     }
     const { age, loss } = await learner.update();
-    const frame = await learner.message();
+    const frame = await learner.frame();
     if (frame.byteLength <= MAX_USER_PAYLOAD_BYTES) return { age, loss, frame };
     throw new UserError('data', `A compressed model of ${frame.byteLength} bytes is too large to be sent by a user.`);
   }
@@ -290,6 +290,8 @@ export class User {
         probeSeed: model.probeSeed,
         spec: {
           ...model.spec,
+          // Whoever takes no part in the fleet's strategy learns by itself.
+          learning: { ...model.spec.learning, strategy: 'gossip' },
           architecture: offer.layers === undefined ? model.spec.architecture : { layers: offer.layers },
           data: {
             ...spec,

@@ -80,7 +80,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
       random,
     }),
   );
-  const { validators, others, isValidator, peers } = new Roster(overlay, world.now);
+  const { validators, others, ids, isValidator, peers } = new Roster(overlay, world.now);
   const users = await openUserRows(options, state.identity, overlay, world);
 
   const holdings = new Holdings(store);
@@ -128,6 +128,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
     checkpoints: state.checkpoints,
     catchUp: (model, age, until) => versions.catchUp(model, age, until),
     aged: (uid, age) => versions.advance(uid, age),
+    members: ids,
     peers,
     users: { rows: (uid) => users.rows.of(uid), spoiled: (uid) => users.rows.spoiled(uid) },
     reputation,

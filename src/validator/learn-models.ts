@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { type BackendName, CheckpointStore, createLearner, type Snapshot } from '../learning/index.ts';
 import type { CharterModel, Overlay } from '../overlay/index.ts';
-import type { ReputationBook } from '../trust/index.ts';
+import { NEUTRAL, type ReputationBook } from '../trust/index.ts';
 import { dataOf } from './data.ts';
 import type { ValidatorMetrics } from './metrics.ts';
 import { ModelTask, type ModelTaskParts } from './model-task.ts';
@@ -17,12 +17,14 @@ const SEND_MILLISECONDS = 10_000;
 export interface LearnModelsParts {
   readonly options: Pick<ValidatorOptions, 'mounts' | 'ownData' | 'dataDir' | 'scratch'>;
   readonly backend: BackendName | undefined;
-  readonly overlay: Pick<Overlay, 'request'>;
+  readonly overlay: Pick<Overlay, 'request' | 'peerId'>;
   /** Folder of a model's checkpoints. */
   readonly checkpoints: (uid: string) => string;
   readonly catchUp: (model: CharterModel, age: number, signal: AbortSignal) => Promise<Snapshot | undefined>;
   /** A model has learned on. */
   readonly aged: (uid: string, age: number) => void;
+  /** All validators, in an order that all share. */
+  readonly members: () => readonly string[];
   readonly peers: () => readonly string[];
   readonly users: NonNullable<ModelTaskParts['users']>;
   readonly reputation: ReputationBook;
@@ -44,7 +46,11 @@ export function learnModels(parts: LearnModelsParts): ModelTasks {
         scratch: options.scratch,
         checkpoints: ({ uid }) => new CheckpointStore(parts.checkpoints(uid)),
         catchUp: parts.catchUp,
+        self: overlay.peerId,
+        members: parts.members,
         neighbours: parts.peers,
+        // Who is not below neutral counts fully.
+        trust: (peer) => Math.min(1, reputation.of(peer).learning / NEUTRAL),
         send: async (peer, { uid }, frame, signal) => {
           const limits = { timeoutMs: SEND_MILLISECONDS, maxReplyBytes: 256, signal };
           await overlay.request(peer, LEARN_PROTOCOL, encodeLearn(uid, frame), limits);

@@ -53,6 +53,12 @@ export function createValidatorMetrics() {
       labelNames: ['model', 'direction', 'outcome'] as const,
       registers,
     }),
+    exchangeBytes: new Counter({
+      name: 'murmuration_exchange_bytes_total',
+      help: 'Bytes of models that were sent to or received from neighbours, by direction; after compression.',
+      labelNames: ['model', 'direction'] as const,
+      registers,
+    }),
     updateSeconds: new Histogram({
       name: 'murmuration_update_seconds',
       help: 'Time of one local update (localSteps mini-batches).',

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import {
   type BackendName,
   BadInputError,
+  createRouting,
   DataError,
   type Learner,
   LearnerStoppedError,
@@ -9,6 +10,8 @@ import {
   ModelError,
   type PartitionSlot,
   type Snapshot,
+  STEADY,
+  TokenAccount,
 } from '../learning/index.ts';
 import type { CharterModel, ProblemReport } from '../overlay/index.ts';
 import { type LoadedData, type Origin, takeOver, type WakeParts, wakeLearner } from './beginning.ts';
@@ -30,7 +33,14 @@ export interface ModelTaskParts extends WakeParts {
   readonly loadData: (model: CharterModel, signal: AbortSignal) => Promise<LoadedData>;
   /** The newest certified version that neighbours know, when it is older than `age`; undefined where there is none. */
   readonly catchUp: (model: CharterModel, age: number, signal: AbortSignal) => Promise<Snapshot | undefined>;
+  /** This validator's peer id. */
+  readonly self: string;
+  /** All validators, this one included, in an order that all share; the same array until they change. */
+  readonly members: () => readonly string[];
+  /** Those of the others that are connected. */
   readonly neighbours: () => readonly string[];
+  /** 0..1: how far to follow a peer. */
+  readonly trust: (peer: string) => number;
   readonly send: (peer: string, model: CharterModel, message: Uint8Array, signal: AbortSignal) => Promise<void>;
   /** A neighbour's model was scored on the shared probe. */
   readonly judged: (peer: string, lossBefore: number, lossAfter: number) => void;
@@ -212,23 +222,33 @@ export class ModelTask {
   }
 
   #makeLoop(learner: Learner): ExchangeLoop {
-    const { neighbours, random, sleep, monotonic, send, judged, aged, metrics } = this.#parts;
+    const { self, members, neighbours, trust, random, sleep, monotonic, send, judged, aged, metrics } = this.#parts;
     const model = this.model.name;
+    const { learning } = this.model.spec;
+    const { waitMilliseconds, tokens } = learning;
     return new ExchangeLoop({
       learner,
-      waitMilliseconds: this.model.spec.learning.waitMilliseconds,
+      routing: createRouting(learning, { self, uid: this.model.uid, random, waitMilliseconds }),
+      pace: tokens === undefined ? STEADY : new TokenAccount(tokens, random),
+      waitMilliseconds,
+      members,
       neighbours,
+      trust,
       random,
       sleep,
       monotonic,
       send: (peer, message, signal) => send(peer, this.model, message, signal),
       on: {
-        sent: (peer, error) => {
+        sent: (peer, bytes, error) => {
           metrics.exchanges.inc({ model, direction: 'out', outcome: error === undefined ? 'ok' : 'failed' });
+          metrics.exchangeBytes.inc({ model, direction: 'out' }, bytes);
           if (error !== undefined) this.#log.debug({ peer, err: error }, 'a neighbour did not take the model');
         },
-        merged: (peer, outcome) => {
+        merged: (peer, bytes, outcome) => {
           metrics.exchanges.inc({ model, direction: 'in', outcome: outcome.accepted ? 'ok' : 'refused' });
+          metrics.exchangeBytes.inc({ model, direction: 'in' }, bytes);
+          // Also what was refused for its loss: that is what a bad name comes from.
+          if (!Number.isNaN(outcome.lossBefore)) judged(peer, outcome.lossBefore, outcome.lossAfter);
           if (!outcome.accepted) {
             this.#log.warn({ peer, reason: outcome.reason }, "refuses a neighbour's model");
             return;
@@ -239,7 +259,6 @@ export class ModelTask {
             age: outcome.age,
             divergence: before + DIVERGENCE_WEIGHT * (outcome.distance - before),
           };
-          judged(peer, outcome.lossBefore, outcome.lossAfter);
         },
         updated: ({ age, milliseconds }) => {
           this.#progress = { ...this.#progress, age };

@@ -19,6 +19,7 @@ export function slotOf(validators: readonly Member[], peerId: string): Partition
 export class Roster {
   readonly #overlay: Pick<Overlay, 'peerId' | 'charter' | 'peers'>;
   readonly #now: () => number;
+  #ids: readonly string[] = [];
 
   /** @param now unix milliseconds */
   constructor(overlay: Pick<Overlay, 'peerId' | 'charter' | 'peers'>, now: () => number) {
@@ -30,6 +31,14 @@ export class Roster {
   readonly validators = (): readonly Member[] => validatorsOf(this.#overlay.charter, this.#now() / 1000);
 
   readonly others = (): readonly Member[] => this.validators().filter(({ peerId }) => peerId !== this.#overlay.peerId);
+
+  /** The ids of all, in the order of all: the same array until they change. */
+  readonly ids = (): readonly string[] => {
+    const ids = this.validators().map(({ peerId }) => peerId);
+    const isSame = ids.length === this.#ids.length && ids.every((id, at) => id === this.#ids[at]);
+    if (!isSame) this.#ids = ids;
+    return this.#ids;
+  };
 
   /** Whether a peer is one of the others. */
   readonly isValidator = (peer: string): boolean => this.others().some(({ peerId }) => peerId === peer);

@@ -135,7 +135,7 @@ export class UserDesk {
       case 'model':
         return this.#merge(question.frame, asking);
       case 'weights': {
-        const frame = await learner.message();
+        const frame = await learner.frame();
         if (frame.byteLength > MAX_USER_PAYLOAD_BYTES)
           throw new Refusal('too-large', `the model has ${frame.byteLength} bytes, more than users are sent`);
         return userAnswer.weights.encode({ v: 1, frame });
@@ -189,7 +189,7 @@ export class UserDesk {
     if (!bucket.take(monotonic())) throw new Refusal('busy', 'users send more models than are merged: send later');
     if (frame.byteLength > learner.maxMessageBytes)
       throw new Refusal('malformed', `no model of this kind has ${frame.byteLength} bytes`);
-    const { accepted, age, reason } = await learner.merge(frame, { maxShare: USER_SHARE });
+    const { accepted, age, reason } = await learner.blend(frame, { maxShare: USER_SHARE });
     if (!accepted) log.info({ user: member.peerId, model: model.name, reason }, "refuses a user's model");
     const why = reason === undefined ? {} : { reason: reason.slice(0, 300) };
     return userAnswer.model.encode({ v: 1, age, accepted, ...why });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DataError, ModelError } from '../../../src/learning/errors.ts';
 import { splitRows } from '../../../src/learning/split.ts';
-import { DIGITS, digits, digitsSpec, engine, fleet, gossip, wasm } from './fleet.ts';
+import { DIGITS, digits, digitsSpec, engine, fleet, gossip, messageOf, wasm } from './fleet.ts';
 
 describe('an engine', { timeout: 60_000 }, () => {
   it('starts from weights that the model’s uid alone decides', async () => {
@@ -30,7 +30,7 @@ describe('an engine', { timeout: 60_000 }, () => {
     const { core } = await wasm();
     const [one, two] = await fleet(2, { spec: digitsSpec({ learning: { localSteps: 1 } }) });
     const round = () => {
-      one!.merge(two!.message());
+      one!.merge(messageOf(two!));
       one!.update();
       one!.evaluate();
       one!.load(one!.snapshot());
@@ -68,11 +68,11 @@ describe('an engine', { timeout: 60_000 }, () => {
     const [one, two] = await fleet(2);
     for (let i = 0; i < 10; i++) one!.update();
     for (let i = 0; i < 30; i++) two!.update();
-    const first = one!.merge(two!.message());
+    const first = one!.merge(messageOf(two!));
     expect(first).toMatchObject({ accepted: true, age: 300 });
     expect(first.lossAfter).toBeLessThan(first.lossBefore);
     expect(first.distance).toBeGreaterThan(0);
-    const second = one!.merge(two!.message());
+    const second = one!.merge(messageOf(two!));
     expect(second.distance).toBeLessThan(first.distance);
   });
 
@@ -81,16 +81,16 @@ describe('an engine', { timeout: 60_000 }, () => {
     const other = await engine({ uid: 'another model' });
     gossip([one!, two!], 5);
     const before = one!.snapshot();
-    for (const bytes of [new Uint8Array(0), new Uint8Array(100_000), other.message(), two!.message().slice(0, -1)]) {
+    for (const bytes of [new Uint8Array(0), new Uint8Array(100_000), messageOf(other), messageOf(two!).slice(0, -1)]) {
       const outcome = one!.merge(bytes);
       expect(outcome).toMatchObject({ accepted: false, age: before.age, distance: Number.NaN });
       expect(outcome.reason).toMatch(/^Message refused: /);
     }
     const { age, tensors } = two!.snapshot();
     two!.load({ age, tensors: tensors.map((each) => ({ ...each, data: each.data.map((w) => -4 * w) })) });
-    expect(one!.merge(two!.message()).reason).toMatch(/loss on the shared probe/);
+    expect(one!.merge(messageOf(two!)).reason).toMatch(/loss on the shared probe/);
     two!.load({ age, tensors: tensors.map((each) => ({ ...each, data: each.data.map(() => 3e38) })) });
-    expect(one!.merge(two!.message()).accepted).toBe(false);
+    expect(one!.merge(messageOf(two!)).accepted).toBe(false);
     expect(one!.snapshot()).toEqual(before);
   });
 

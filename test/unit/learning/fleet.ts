@@ -90,11 +90,18 @@ export function gossip(engines: readonly Engine[], exchanges: number, seed = 1):
     engines.forEach((sender, at) => {
       const other = (at + 1 + Math.floor(random() * (engines.length - 1))) % engines.length;
       const receiver = engines[other]!;
-      if (!receiver.merge(sender.message()).accepted) refused++;
+      if (!receiver.merge(messageOf(sender)).accepted) refused++;
       receiver.update();
     });
   }
   return refused;
+}
+
+/** A message between equals. */
+export function messageOf(sender: Engine): Uint8Array {
+  const message = sender.message();
+  if (message === undefined) throw new Error('this strategy has nothing to say');
+  return message;
 }
 
 export const leastAccuracy = (engines: readonly Engine[]): number =>

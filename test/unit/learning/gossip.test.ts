@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ModelSpec } from '../../../src/api/index.ts';
-import { digitsSpec, engine, fleet, gossip, leastAccuracy, SPAMBASE } from './fleet.ts';
+import { digitsSpec, engine, fleet, gossip, leastAccuracy, messageOf, SPAMBASE } from './fleet.ts';
 
 const limit = { timeout: 120_000 };
 
@@ -41,7 +41,7 @@ describe('gossip learning on the digits, four validators', () => {
     const [liar, ...honest] = engines;
     const { age, tensors } = liar!.snapshot();
     liar!.load({ age, tensors: tensors.map((each) => ({ ...each, data: each.data.map((w) => -4 * w) })) });
-    const poison = liar!.message();
+    const poison = messageOf(liar!);
     for (let round = 0; round < 20; round++) {
       for (const each of honest) expect(each.merge(poison)).toMatchObject({ accepted: false });
       gossip(honest, 1, round);
@@ -54,12 +54,12 @@ describe('gossip learning on the digits, four validators', () => {
     gossip(engines, 60);
     const newcomer = await engine({ partition: { index: 3, of: 4 } });
     expect(newcomer.evaluate().accuracy).toBeLessThan(0.4);
-    expect(newcomer.merge(engines[0]!.message())).toMatchObject({ accepted: true, age: engines[0]!.age });
+    expect(newcomer.merge(messageOf(engines[0]!))).toMatchObject({ accepted: true, age: engines[0]!.age });
     expect(newcomer.evaluate().accuracy).toBeGreaterThanOrEqual(0.93);
     // What the newcomer sends meanwhile changes nothing and counts as no offence.
     const untrained = await engine({ partition: { index: 3, of: 4 } });
     const before = engines[1]!.snapshot();
-    expect(engines[1]!.merge(untrained.message())).toMatchObject({ accepted: true, age: before.age });
+    expect(engines[1]!.merge(messageOf(untrained))).toMatchObject({ accepted: true, age: before.age });
     expect(engines[1]!.snapshot()).toEqual(before);
   });
 });

@@ -38,6 +38,7 @@ describe('a learner, in its worker', () => {
       expect(one.backend).toBe('wasm');
       await expect(two.update()).resolves.toMatchObject({ age: 10 });
       const bytes = await two.message();
+      if (bytes === undefined) throw new Error('it has nothing to say');
       expect(bytes).toBeInstanceOf(Uint8Array);
       expect(bytes.length).toBeLessThan(one.maxMessageBytes);
       await expect(one.merge(bytes)).resolves.toMatchObject({ accepted: true, age: 10 });

@@ -92,9 +92,9 @@ describe('a message of somebody who is trusted less', { timeout: 60_000 }, () =>
     const [one, two] = [await engine(), await engine({ partition: { index: 1, of: 4 } })];
     one.update();
     for (let i = 0; i < 50; i++) two.update();
-    const apart = one.merge(two.message(), { maxShare: 0 }).distance;
-    expect(one.merge(two.message(), { maxShare: 0.25 })).toMatchObject({ accepted: true, age: 10 });
-    const left = one.merge(two.message(), { maxShare: 0 }).distance;
+    const apart = one.blend(two.frame(), { maxShare: 0 }).distance;
+    expect(one.blend(two.frame(), { maxShare: 0.25 })).toMatchObject({ accepted: true, age: 10 });
+    const left = one.blend(two.frame(), { maxShare: 0 }).distance;
     // A quarter of the way, told relative to weights that have grown meanwhile.
     expect(left / apart).toBeGreaterThan(0.55);
     expect(left / apart).toBeLessThan(0.8);
@@ -106,7 +106,7 @@ describe('a message of somebody who is trusted less', { timeout: 60_000 }, () =>
     for (let i = 0; i < 20; i++) one.update();
     const { age, tensors } = two.snapshot();
     two.load({ age, tensors: tensors.map((tensor) => ({ ...tensor, data: tensor.data.map((w) => w * -40) })) });
-    expect(one.merge(two.message(), { maxShare: 0.2 })).toMatchObject({ accepted: false, age: 200 });
+    expect(one.blend(two.frame(), { maxShare: 0.2 })).toMatchObject({ accepted: false, age: 200 });
   });
 });
 
@@ -117,9 +117,9 @@ describe('a frame that is adopted', { timeout: 60_000 }, () => {
       await engine(),
     ];
     for (let i = 0; i < 5; i++) one.update();
-    two.adopt(one.message());
+    two.adopt(one.frame());
     expect(two.age).toBe(50);
-    expect(two.merge(one.message(), { maxShare: 0 }).distance).toBe(0);
+    expect(two.blend(one.frame(), { maxShare: 0 }).distance).toBe(0);
     expect(() => two.adopt(new Uint8Array(3))).toThrow(ModelError);
   });
 });

@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RunningAverage } from '../../../src/learning/average.ts';
 import { ProbeGate } from '../../../src/learning/gate.ts';
-import { mergeInto, mergeShare, relativeDistance } from '../../../src/learning/merge.ts';
-import { GossipStrategy } from '../../../src/learning/strategy.ts';
+import { GossipStrategy } from '../../../src/learning/gossip.ts';
+import { Guard } from '../../../src/learning/guard.ts';
+import { mergeInto, mergeShare } from '../../../src/learning/merge.ts';
 
 const age = fc.nat(1_000_000);
 const ageWeighted = { kind: 'ageWeighted' } as const;
@@ -41,10 +42,15 @@ describe('merge by age', () => {
     const weights = fc.array(fc.tuple(fc.integer({ min: -1000, max: 1000 }), fc.integer({ min: -1000, max: 1000 })));
     fc.assert(
       fc.property(weights, age, age, (pairs, ownAge, receivedAge) => {
-        const flat = Float32Array.from(pairs, ([own]) => own);
-        const received = { flat: Float32Array.from(pairs, ([, other]) => other), age: receivedAge };
-        const merged = new GossipStrategy(ageWeighted).merge({ flat, age: ownAge }, received);
-        expect(merged).toBe(Math.max(ownAge, receivedAge));
+        const model = { flat: Float32Array.from(pairs, ([own]) => own), age: ownAge };
+        const weights = Float32Array.from(pairs, ([, other]) => other);
+        const strategy = new GossipStrategy(ageWeighted);
+        strategy.reset(model);
+        const opened = strategy.open(model, { way: 'peer', age: receivedAge, weights });
+        if (typeof opened === 'string') throw new Error(opened);
+        strategy.merge(model, opened, 1);
+        const { flat } = model;
+        expect(model.age).toBe(Math.max(ownAge, receivedAge));
         pairs.forEach(([own, other], i) => {
           expect(flat[i]!).toBeGreaterThanOrEqual(Math.min(own, other) - 1e-3);
           expect(flat[i]!).toBeLessThanOrEqual(Math.max(own, other) + 1e-3);
@@ -54,9 +60,11 @@ describe('merge by age', () => {
   });
 
   it('measures how far apart two models are, relative to one’s own length', () => {
-    expect(relativeDistance(Float32Array.of(3, 4), Float32Array.of(3, 4))).toBe(0);
-    expect(relativeDistance(Float32Array.of(3, 4), Float32Array.of(-3, -4))).toBe(2);
-    expect(relativeDistance(new Float32Array(2), new Float32Array(2))).toBe(0);
+    const distance = (own: number[], received: number[]) =>
+      new Guard(() => 0, 1, false).judge(Float32Array.from(own), Float32Array.from(received), 0.5, false, 1).distance;
+    expect(distance([3, 4], [3, 4])).toBe(0);
+    expect(distance([3, 4], [-3, -4])).toBe(2);
+    expect(distance([0, 0], [0, 0])).toBe(0);
     const own = Float32Array.of(1, 1);
     mergeInto(own, Float32Array.of(3, 5), 0.5);
     expect([...own]).toEqual([2, 3]);
@@ -85,14 +93,14 @@ describe('the probe gate', () => {
   const guessing = Math.log(10);
 
   it('lets nothing in that is far worse than guessing', () => {
-    const gate = new ProbeGate(10);
+    const gate = new ProbeGate(guessing);
     expect(gate.limit(0.1, 0.5)).toBeCloseTo(2 * guessing, 10);
     // Who is worse off may take what is better than itself.
     expect(gate.limit(10, 0.5)).toBe(20);
   });
 
   it('grows strict as neighbours grow good, but not for messages that weigh nothing', () => {
-    const gate = new ProbeGate(10);
+    const gate = new ProbeGate(guessing);
     for (let i = 0; i < 32; i++) gate.accept(0.1, 0.5);
     expect(gate.limit(0.05, 0.5)).toBeCloseTo(0.6, 10);
     expect(gate.limit(0.05, 0.01)).toBeCloseTo(2 * guessing, 10);
@@ -101,7 +109,7 @@ describe('the probe gate', () => {
   });
 
   it('is not widened by a few bad models among many good ones', () => {
-    const gate = new ProbeGate(10);
+    const gate = new ProbeGate(guessing);
     for (let i = 0; i < 32; i++) gate.accept(i % 5 === 0 ? 4 : 0.1, 0.5);
     expect(gate.limit(0.05, 0.5)).toBeCloseTo(0.6, 10);
   });

@@ -4,12 +4,16 @@ import { describe, expect, it } from 'vitest';
 import { packFloat32, packInt8, unpackFloat32, unpackInt8 } from '../../../src/learning/compression.ts';
 import { decodeFrame, encodeFrame, MAX_AGE, maxFrameBytes } from '../../../src/learning/frame.ts';
 import { layoutOf } from '../../../src/learning/layout.ts';
+import { packingOf } from '../../../src/learning/strategies.ts';
+import type { Parcel } from '../../../src/learning/strategy.ts';
 
 const layout = layoutOf([
   { name: '0_dense/kernel', shape: [2, 3] },
   { name: '0_dense/bias', shape: [3] },
 ]);
-const own = { flat: Float32Array.of(1, -2, 3, 0.5, 0, -0.25, 0, 0, 0), age: 17 };
+const own: Parcel = { way: 'peer', weights: Float32Array.of(1, -2, 3, 0.5, 0, -0.25, 0, 0, 0), age: 17 };
+const int8 = packingOf({ bits: 8 });
+const f32 = packingOf({ bits: 32 });
 const float32 = fc.float({ noNaN: true, noDefaultInfinity: true });
 
 describe('int8', () => {
@@ -18,7 +22,7 @@ describe('int8', () => {
       fc.property(fc.float32Array({ noNaN: true, noDefaultInfinity: true }), (values) => {
         const packed = packInt8(values);
         const back = new Float32Array(values.length);
-        unpackInt8({ scale: packed.scale ?? 0, data: packed.data }, back);
+        unpackInt8(packed, back);
         // Half a step, and the rounding of float32 itself (2^-24 of a value).
         const greatest = values.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
         const bound = (packed.scale ?? 0) / 2 + greatest * 2 ** -23 + 1e-45;
@@ -35,7 +39,7 @@ describe('int8', () => {
         const values = Float32Array.from(numbers);
         expect(packInt8(values).data.length).toBe(values.length);
         const back = new Float32Array(values.length);
-        unpackFloat32(packFloat32(values).data, back);
+        unpackFloat32(packFloat32(values), back);
         expect(back).toEqual(values);
       }),
     );
@@ -43,18 +47,18 @@ describe('int8', () => {
 });
 
 describe('a frame', () => {
-  it.each(['int8', 'f32'] as const)('brings age and weights over, %s', (codec) => {
-    const decoded = decodeFrame(encodeFrame('uid', own, layout, codec), 'uid', layout);
+  it.each([8, 32] as const)('brings age and weights over, %i bits', (bits) => {
+    const decoded = decodeFrame(encodeFrame('uid', own, layout, packingOf({ bits })), 'uid', layout);
     if (!decoded.isValid) throw new Error(decoded.reason);
-    expect(decoded.weights.age).toBe(17);
-    decoded.weights.flat.forEach((w, i) => {
-      expect(w).toBeCloseTo(own.flat[i]!, codec === 'f32' ? 7 : 1);
+    expect(decoded.parcel).toMatchObject({ way: 'peer', age: 17 });
+    decoded.parcel.weights!.forEach((w, i) => {
+      expect(w).toBeCloseTo(own.weights![i]!, bits === 32 ? 7 : 1);
     });
   });
 
   type Wire = { v: number; model: string; age: number; codec: string; tensors: Record<string, unknown>[] };
   const changed = (change: (wire: Wire) => void): Uint8Array => {
-    const wire = decode<Wire>(encodeFrame('uid', own, layout, 'f32'));
+    const wire = decode<Wire>(encodeFrame('uid', own, layout, f32));
     change(wire);
     return encode(wire);
   };
@@ -63,7 +67,7 @@ describe('a frame', () => {
   it.each<[string, Uint8Array]>([
     ['nothing', new Uint8Array()],
     ['no CBOR', Uint8Array.of(255, 1, 2)],
-    ['half a frame', encodeFrame('uid', own, layout, 'int8').slice(0, 60)],
+    ['half a frame', encodeFrame('uid', own, layout, int8).slice(0, 60)],
     ['lists in lists in lists', new Uint8Array(900).fill(0x81)],
     ['a string that claims 4 GiB', Uint8Array.of(0x7a, 255, 255, 255, 255, 1)],
     ['a wrong root', encode([1, 2, 3])],
@@ -86,15 +90,15 @@ describe('a frame', () => {
     [
       'int8 whose scale overflows',
       encode({
-        ...decode<Wire>(encodeFrame('uid', own, layout, 'int8')),
-        tensors: decode<Wire>(encodeFrame('uid', own, layout, 'int8')).tensors.map((t) => ({ ...t, scale: 1e300 })),
+        ...decode<Wire>(encodeFrame('uid', own, layout, int8)),
+        tensors: decode<Wire>(encodeFrame('uid', own, layout, int8)).tensors.map((t) => ({ ...t, scale: 1e300 })),
       }),
     ],
     [
       'int8 without a scale',
       encode({
-        ...decode<Wire>(encodeFrame('uid', own, layout, 'int8')),
-        tensors: decode<Wire>(encodeFrame('uid', own, layout, 'int8')).tensors.map(({ scale: _, ...t }) => t),
+        ...decode<Wire>(encodeFrame('uid', own, layout, int8)),
+        tensors: decode<Wire>(encodeFrame('uid', own, layout, int8)).tensors.map(({ scale: _, ...t }) => t),
       }),
     ],
   ])('with %s is refused with a sentence', (_, bytes) => {
@@ -116,13 +120,13 @@ describe('a frame', () => {
   });
 
   it('with any one byte changed is refused or still finite', () => {
-    const good = encodeFrame('uid', own, layout, 'f32');
+    const good = encodeFrame('uid', own, layout, f32);
     fc.assert(
       fc.property(fc.nat(good.length - 1), fc.integer({ min: 1, max: 255 }), (at, by) => {
         const bad = good.slice();
         bad[at] = bad[at]! ^ by;
         const decoded = decodeFrame(bad, 'uid', layout);
-        if (decoded.isValid) expect(decoded.weights.flat.every(Number.isFinite)).toBe(true);
+        if (decoded.isValid) expect(decoded.parcel.weights?.every(Number.isFinite)).toBe(true);
       }),
     );
   });

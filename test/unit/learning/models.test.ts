@@ -145,8 +145,10 @@ describe('preset pegasos', { timeout: 120_000 }, () => {
     const learner = await engine({ spec: small, data, partition: alone });
     const layout = layoutOf([{ name: '0_dense/kernel', shape: [2, 2] }]);
     const weights = () => {
-      const decoded = decodeFrame(learner.message(), 'uid-1', layout);
-      return decoded.isValid ? [...decoded.weights.flat].map((value) => Number(value.toFixed(4))) : decoded.reason;
+      const decoded = decodeFrame(learner.frame(), 'uid-1', layout);
+      return decoded.isValid
+        ? Array.from(decoded.parcel.weights ?? [], (value) => Number(value.toFixed(4)))
+        : decoded.reason;
     };
     expect(learner.update().loss).toBe(1);
     // |y x / lambda| = 500 is held to 10: w = (6, 8), of which each class has a half.

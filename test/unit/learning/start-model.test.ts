@@ -120,10 +120,10 @@ describe('a model that starts from one of TensorFlow.js', { timeout: 60_000 }, (
       spec: { ...given, learning, architecture: { layers } },
       partition: { index: 0, of: 1 },
     });
-    user.adopt(validator.message());
+    user.adopt(validator.frame());
     expect(user.predict(rows)).toEqual(validator.predict(rows));
     user.update();
-    expect(validator.merge(user.message(), { maxShare: 0.2 }).accepted).toBe(true);
+    expect(validator.blend(user.frame(), { maxShare: 0.2 }).accepted).toBe(true);
   });
 
   it('is the same on all validators, and learns on', async () => {
@@ -132,7 +132,7 @@ describe('a model that starts from one of TensorFlow.js', { timeout: 60_000 }, (
     const before = one.evaluate().accuracy;
     for (let i = 0; i < 40; i++) one.update();
     expect(one.evaluate().accuracy).toBeGreaterThan(Math.max(0.8, before));
-    expect(two.merge(one.message()).accepted).toBe(true);
+    expect(two.merge(one.frame()).accepted).toBe(true);
     for (const learner of [one, two]) learner.dispose();
   });
 

@@ -1,10 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import type { MergeOutcome } from '../../../src/learning/index.ts';
+import { type MergeOutcome, type Routing, STEADY } from '../../../src/learning/index.ts';
 import { ExchangeLoop, type ExchangeLoopParts } from '../../../src/validator/exchange-loop.ts';
 import { gate, Sleeps } from './fixtures.ts';
 
-const accepted: MergeOutcome = { age: 1, accepted: true, distance: 0, lossBefore: 1, lossAfter: 1 };
+const accepted: MergeOutcome = { age: 1, accepted: true, isNews: true, distance: 0, lossBefore: 1, lossAfter: 1 };
 const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** Sends to the first who is free. */
+const first: Routing = {
+  next: ({ neighbours, isFree }) => [{ way: 'peer', to: neighbours.filter(isFree).slice(0, 1) }],
+  relation: () => 'peer',
+  heard: () => undefined,
+};
 
 /** A loop around a learner that writes down what is done with it. */
 function loop(overrides: Partial<ExchangeLoopParts> = {}) {
@@ -24,7 +31,11 @@ function loop(overrides: Partial<ExchangeLoopParts> = {}) {
         return { age: 10, loss: 0.5 };
       },
     },
+    routing: first,
+    pace: STEADY,
     waitMilliseconds: 1000,
+    members: () => [],
+    trust: () => 1,
     neighbours: () => ['anna'],
     send: async (peer) => void done.push(`send to ${peer}`),
     random: () => 0.5,
@@ -41,11 +52,11 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 const never = new AbortController().signal;
 
 describe('a round of gossip learning', () => {
-  it('sends the own model, merges what came in, then learns', async () => {
+  it('merges what came in, learns, then sends what it knows now', async () => {
     const { loop: one, done } = loop();
     one.receive('bert', bytes('from bert'));
     await one.round(never);
-    expect(done).toEqual(['send to anna', 'merge from bert', 'update']);
+    expect(done).toEqual(['merge from bert', 'update', 'send to anna']);
   });
 
   it('merges only the newest model of each neighbour, and each once', async () => {
@@ -86,12 +97,14 @@ describe('a round of gossip learning', () => {
         throw new Error('gone');
       },
       on: {
-        sent: (peer, error) => void failures.push(`${peer}: ${error instanceof Error ? error.message : 'taken'}`),
+        sent: (peer, _bytes, error) =>
+          void failures.push(`${peer}: ${error instanceof Error ? error.message : 'taken'}`),
         merged: () => undefined,
         updated: () => undefined,
       },
     });
     await one.round(never);
+    await settled();
     expect(done).toEqual(['update']);
     expect(failures).toEqual(['anna: gone']);
   });
@@ -116,7 +129,7 @@ describe('a round of gossip learning', () => {
 
 describe('the loop', () => {
   it('waits between half and one and a half of the wait, round after round, until aborted', async () => {
-    const draws = [0, 0.5, 0.999]; // the wait, the choice of a neighbour, the next wait
+    const draws = [0, 0.999];
     const stop = new AbortController();
     const { loop: one, done, sleeps } = loop({ neighbours: () => [], random: () => draws.shift() ?? 0.5 });
     const running = one.run(stop.signal);
