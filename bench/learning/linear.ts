@@ -117,22 +117,28 @@ export function softmaxError(weights: Float32Array, table: ScaledTable, rows: Ro
   return wrong / rows.length;
 }
 
+/** The logits of a row, in an array that the next call uses again. */
 function logitsOf(weights: Float32Array, { columns, classes, features }: ScaledTable, row: number): Float64Array {
-  const logits = new Float64Array(classes);
-  for (let k = 0; k < classes; k++) logits[k] = weights[columns * classes + k] as number;
+  if (scratch.length !== classes) scratch = new Float64Array(classes);
+  const logits = scratch;
+  const bias = columns * classes;
+  const first = row * columns;
+  for (let k = 0; k < classes; k++) logits[k] = weights[bias + k] as number;
   for (let c = 0; c < columns; c++) {
-    const x = features[row * columns + c] as number;
+    const x = features[first + c] as number;
     if (x === 0) continue;
-    for (let k = 0; k < classes; k++) logits[k] = (logits[k] as number) + x * (weights[c * classes + k] as number);
+    const at = c * classes;
+    for (let k = 0; k < classes; k++) logits[k] = (logits[k] as number) + x * (weights[at + k] as number);
   }
   return logits;
 }
+let scratch = new Float64Array();
 
 function logSum(logits: Float64Array): number {
   let top = logits[0] as number;
-  for (const logit of logits) if (logit > top) top = logit;
+  for (let k = 1; k < logits.length; k++) top = Math.max(top, logits[k] as number);
   let sum = 0;
-  for (const logit of logits) sum += Math.exp(logit - top);
+  for (let k = 0; k < logits.length; k++) sum += Math.exp((logits[k] as number) - top);
   return top + Math.log(sum);
 }
 

@@ -1,6 +1,8 @@
 import { type Learning, ModelSpec } from '../../src/api/index.ts';
+import { Guard } from '../../src/learning/guard.ts';
 import type { Learner } from '../../src/learning/index.ts';
 import { STEADY, TokenAccount } from '../../src/learning/index.ts';
+import type { Layout } from '../../src/learning/layout.ts';
 import { Participant } from '../../src/learning/participant.ts';
 import { type Random, seeded } from '../../src/learning/random.ts';
 import { createRouting, createStrategy, packingOf } from '../../src/learning/strategies.ts';
@@ -30,6 +32,7 @@ export type Driven = Pick<Learner, 'message' | 'merge' | 'update'>;
 export interface Peer {
   readonly id: string;
   readonly participant: Participant;
+  readonly layout: Layout;
   readonly isHonest: boolean;
 }
 
@@ -44,6 +47,8 @@ export interface FleetOptions {
   /** Validators, the last ones, that want to do harm, and how. */
   readonly attackers?: number;
   readonly attack?: (self: Peer, fleet: readonly Peer[], random: Random) => Driven;
+  /** What stands before a model is merged, where it is not what validators have. */
+  readonly guard?: (trainee: Trainee) => Pick<Guard, 'judge'>;
   /** Whether models are judged and weighed by their sender's name; on in every validator. */
   readonly reputation?: boolean;
 }
@@ -80,6 +85,7 @@ export class Fleet {
     this.#isOnline = trainees.map(() => true);
     this.peers = trainees.map((trainee, i) => ({
       id: `v${i}`,
+      layout: trainee.layout,
       isHonest: i < trainees.length - attackers,
       participant: new Participant({
         uid: 'simulated',
@@ -87,7 +93,7 @@ export class Fleet {
         start,
         strategy: createStrategy(learning, start.length),
         packing: packingOf(learning.compression),
-        clips: learning.clip === 'ball',
+        guard: options.guard?.(trainee) ?? new Guard(trainee, learning.clip === 'ball'),
       }),
     }));
     const members = this.peers.map(({ id }) => id);

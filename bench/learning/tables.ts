@@ -50,10 +50,23 @@ function prepare(read: Dataset, classes: number, testRows: number, scale: number
   return { table: { features, labels, rows, columns, classes }, train, test, probe: probeRows(train, 7) };
 }
 
-/** Softmax learners, one a part of the training rows. */
-export function softmaxes(data: Prepared, of: number, partition: 'iid' | 'byLabel', options: StepOptions): Softmax[] {
+export type Partition = 'iid' | 'byLabel';
+
+/**
+ * Softmax learners, one a part of the training rows.
+ * @param rolled so many of them, the last ones, are taught the class after the right one
+ */
+export function softmaxes(
+  data: Prepared,
+  of: number,
+  partition: Partition,
+  options: StepOptions,
+  rolled = 0,
+): readonly Softmax[] {
+  const { labels, classes } = data.table;
+  const wrong = { ...data, table: { ...data.table, labels: labels.map((label) => (label + 1) % classes) } };
   return Array.from({ length: of }, (_, index) => {
-    const rows = partitionRows(data.train, data.table.labels, partition, { index, of });
-    return new Softmax(data, rows, options, seeded(1000 + index));
+    const rows = partitionRows(data.train, labels, partition, { index, of });
+    return new Softmax(index < of - rolled ? data : wrong, rows, options, seeded(1000 + index));
   });
 }

@@ -17,6 +17,7 @@ import type {
 import { type DataLimits, DEFAULT_DATA_LIMITS } from './data-limits.ts';
 import type { Dataset } from './dataset.ts';
 import { ModelError } from './errors.ts';
+import { Guard } from './guard.ts';
 import { featuresOf } from './instances.ts';
 import { joined } from './joined.ts';
 import { allFinite, fromTensors, toTensors } from './layout.ts';
@@ -41,6 +42,7 @@ import { createStrategy, packingOf } from './strategies.ts';
 import type { Way } from './strategy.ts';
 import { prepareData, type Tables } from './tables.ts';
 import { checkTokens } from './tokens.ts';
+import type { Trainee } from './trainee.ts';
 
 /** Rows that go through the model at once outside of training. */
 const EVALUATION_BATCH = 512;
@@ -112,18 +114,19 @@ export class Engine {
 
     const start = new Float32Array(network.layout.size);
     network.read(start);
+    const trainee: Trainee = {
+      layout: network.layout,
+      guessing: this.#loss(new Float32Array(shared.classes), 0),
+      train: (weights, age) => this.#train(weights, age),
+      probe: (weights) => this.#measure(weights, this.#probe).loss,
+    };
     this.#participant = new Participant({
       uid,
-      trainee: {
-        layout: network.layout,
-        guessing: this.#loss(new Float32Array(shared.classes), 0),
-        train: (weights, age) => this.#train(weights, age),
-        probe: (weights) => this.#measure(weights, this.#probe).loss,
-      },
+      trainee,
       start,
       strategy: createStrategy(spec.learning, network.layout.size),
       packing: packingOf(spec.learning.compression),
-      clips: spec.learning.clip === 'ball',
+      guard: new Guard(trainee, spec.learning.clip === 'ball'),
     });
     if (init.resume !== undefined) this.load(init.resume);
   }

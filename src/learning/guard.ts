@@ -1,4 +1,5 @@
 import { ProbeGate } from './gate.ts';
+import type { Trainee } from './trainee.ts';
 
 /** Distances that are remembered. */
 const MEMORY = 64;
@@ -45,18 +46,14 @@ export interface Judgement {
  * ball limits how far it may move one's own, then its sender's good name weighs it.
  */
 export class Guard {
-  readonly #probe: (weights: Float32Array) => number;
+  readonly #judged: Pick<Trainee, 'probe' | 'guessing'>;
   readonly #gate: ProbeGate;
   readonly #ball: Ball | undefined;
 
-  /**
-   * @param probe loss on the shared probe
-   * @param guessing that loss of who knows nothing
-   * @param clips whether models far away are drawn nearer
-   */
-  constructor(probe: (weights: Float32Array) => number, guessing: number, clips: boolean) {
-    this.#probe = probe;
-    this.#gate = new ProbeGate(guessing);
+  /** @param clips whether models far away are drawn nearer */
+  constructor(judged: Pick<Trainee, 'probe' | 'guessing'>, clips: boolean) {
+    this.#judged = judged;
+    this.#gate = new ProbeGate(judged.guessing);
     this.#ball = clips ? new Ball() : undefined;
   }
 
@@ -76,8 +73,8 @@ export class Guard {
   ): Judgement {
     const { apart, length } = distanceOf(own, received);
     const distance = apart === 0 ? 0 : apart / length;
-    const lossBefore = this.#probe(own);
-    const lossAfter = this.#probe(received);
+    const lossBefore = this.#judged.probe(own);
+    const lossAfter = this.#judged.probe(received);
     const limit = this.#gate.limit(lossBefore, share);
     // NaN and Infinity are above every limit.
     if (!(lossAfter <= limit)) {

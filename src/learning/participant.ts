@@ -3,7 +3,7 @@ import { ErrorFeedback } from './compression.ts';
 import type { BlendTerms, MergeOutcome, Sender } from './contract.ts';
 import { ModelError } from './errors.ts';
 import { decodeFrame, encodeFrame, type FramePacking, maxFrameBytes } from './frame.ts';
-import { Guard } from './guard.ts';
+import type { Guard } from './guard.ts';
 import { mergeInto, mergeShare } from './merge.ts';
 import type { Own, Parcel, Strategy, Way } from './strategy.ts';
 import type { Trainee } from './trainee.ts';
@@ -20,8 +20,8 @@ export interface ParticipantParts {
   readonly start: Float32Array;
   readonly strategy: Strategy;
   readonly packing: FramePacking;
-  /** Whether received models far away are drawn nearer. */
-  readonly clips: boolean;
+  /** Stands between received models and one's own. */
+  readonly guard: Pick<Guard, 'judge'>;
 }
 
 /**
@@ -32,16 +32,14 @@ export interface ParticipantParts {
 export class Participant {
   readonly own: Own;
   readonly #parts: ParticipantParts;
-  readonly #guard: Guard;
   readonly #owed: ErrorFeedback;
   #average: RunningAverage;
   #loss = Number.NaN;
 
   constructor(parts: ParticipantParts) {
-    const { trainee, start, strategy, clips } = parts;
+    const { start, strategy } = parts;
     this.#parts = parts;
     this.own = { flat: start.slice(), age: 0 };
-    this.#guard = new Guard((weights) => trainee.probe(weights), trainee.guessing, clips);
     this.#owed = new ErrorFeedback(start.length);
     this.#average = new RunningAverage(start, false);
     strategy.reset(this.own);
@@ -96,11 +94,11 @@ export class Participant {
   merge(bytes: Uint8Array, { relation, trust }: Sender = EQUAL): MergeOutcome {
     const parcel = this.#decode(bytes);
     if (typeof parcel === 'string') return this.#refused(parcel);
-    const { strategy } = this.#parts;
+    const { strategy, guard } = this.#parts;
     const opened = strategy.open(this.own, parcel, relation);
     if (typeof opened === 'string') return this.#refused(`Message refused: ${opened}.`);
     const isWhole = opened.isWhole === true;
-    const { force, reason, ...measured } = this.#guard.judge(this.own.flat, opened.flat, opened.share, isWhole, trust);
+    const { force, reason, ...measured } = guard.judge(this.own.flat, opened.flat, opened.share, isWhole, trust);
     const isNews = parcel.age > this.own.age;
     if (reason !== undefined) {
       return { ...measured, age: this.own.age, accepted: false, isNews, reason: `Message refused: ${reason}.` };
@@ -123,7 +121,7 @@ export class Participant {
     if (typeof given === 'string') return this.#refused(given);
     const { flat, age } = this.own;
     const share = Math.min(maxShare, mergeShare({ kind: 'ageWeighted' }, age, given.age));
-    const { force, reason, ...measured } = this.#guard.judge(flat, given.flat, share, false, 1, false);
+    const { force, reason, ...measured } = this.#parts.guard.judge(flat, given.flat, share, false, 1, false);
     const outcome = { ...measured, age, isNews: given.age > age };
     if (reason !== undefined) return { ...outcome, accepted: false, reason: `Message refused: ${reason}.` };
     mergeInto(flat, given.flat, share * force);

@@ -61,7 +61,13 @@ describe('merge by age', () => {
 
   it('measures how far apart two models are, relative to one’s own length', () => {
     const distance = (own: number[], received: number[]) =>
-      new Guard(() => 0, 1, false).judge(Float32Array.from(own), Float32Array.from(received), 0.5, false, 1).distance;
+      new Guard({ probe: () => 0, guessing: 1 }, false).judge(
+        Float32Array.from(own),
+        Float32Array.from(received),
+        0.5,
+        false,
+        1,
+      ).distance;
     expect(distance([3, 4], [3, 4])).toBe(0);
     expect(distance([3, 4], [-3, -4])).toBe(2);
     expect(distance([0, 0], [0, 0])).toBe(0);
