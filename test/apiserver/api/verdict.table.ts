@@ -557,7 +557,76 @@ const MODELS: readonly Case[] = [
     { users: { retainSeconds: 0 } },
     'users.retainSeconds in body should be greater than or equal to 1',
   ),
-  learning('by a strategy to come', { strategy: 'noloco' }, 'supported values: "gossip"'),
+  learning(
+    'by an unknown strategy',
+    { strategy: 'noloco' },
+    'supported values: "gossip", "outer", "federated", "grouped"',
+  ),
+  learning('by gossip in parts with tokens', {
+    peers: 'exponential',
+    fanout: 3,
+    tokens: { capacity: 20, reserve: 10 },
+    clip: 'none',
+    compression: { partitions: 8 },
+  }),
+  learning('with an outer step', {
+    strategy: 'outer',
+    outer: { learningRate: '0.7', momentum: '0.3', consensus: '1' },
+    compression: { topK: '0.03' },
+  }),
+  learning('by averaging', { strategy: 'federated', aggregator: { waitSeconds: 5 }, compression: { rank: 4 } }),
+  learning('in groups', { strategy: 'grouped', aggregator: { groups: 4 } }),
+  learning(
+    'with the greatest by gossip',
+    { compression: { topK: '0.03' } },
+    'learning.compression.topK goes with strategy: outer or federated or grouped only',
+  ),
+  learning(
+    'with factors by gossip',
+    { compression: { rank: 4 } },
+    'learning.compression.rank goes with strategy: outer or federated or grouped only',
+  ),
+  learning(
+    'in parts by averaging',
+    { strategy: 'federated', compression: { partitions: 4 } },
+    'learning.compression.partitions goes with strategy: gossip only',
+  ),
+  learning(
+    'with two compressions',
+    { strategy: 'outer', compression: { topK: '0.03', rank: 4 } },
+    'takes topK or rank, not both',
+  ),
+  learning(
+    'with nothing of a change',
+    { strategy: 'outer', compression: { topK: '0' } },
+    'learning.compression.topK must be more than zero',
+  ),
+  learning(
+    'with more than all of a change',
+    { strategy: 'outer', compression: { topK: '3' } },
+    'learning.compression.topK must be from "0" to "1"',
+  ),
+  learning(
+    'with tokens for an aggregator',
+    { strategy: 'federated', tokens: {} },
+    'learning.tokens goes with strategy: gossip or outer only',
+  ),
+  learning(
+    'with a reserve above the capacity',
+    { tokens: { capacity: 5 } },
+    'learning.tokens.reserve must not be above learning.tokens.capacity',
+  ),
+  learning('with an outer step by gossip', { outer: {} }, 'learning.outer goes with strategy: outer only'),
+  learning(
+    'with an aggregator by gossip',
+    { aggregator: {} },
+    'learning.aggregator goes with strategy: federated or grouped only',
+  ),
+  learning(
+    'with groups of one aggregator',
+    { strategy: 'federated', aggregator: { groups: 2 } },
+    'learning.aggregator.groups goes with strategy: grouped only',
+  ),
   learning(
     'without a pause',
     { waitMilliseconds: 0 },

@@ -24,6 +24,7 @@ const SHA = 'e'.repeat(64);
 const KEY = '02'.padEnd(66, 'a');
 const CID = 'bafyreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku';
 const objectName: Sample = { valid: [NOTHING], nonsense: ['Upper', 'a b', '-', 'a..b'] };
+const fractionText: Sample = { valid: ['0.6', '1'], nonsense: ['1.5', '-1', 'half', ''] };
 const decimalText: Sample = { valid: ['0.5', '2'], nonsense: ['0', 'much', '1e3', '-1', '007'] };
 const stringMap = (valid: object): Sample => ({
   valid: [valid, {}],
@@ -273,6 +274,21 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
   'Model.learning.optimizer.learningRate': decimalText,
   'Model.learning.merge': { valid: ['mean'], nonsense: ['limited'], alongside: { 'learning.mergeLimit': undefined } },
   'Model.learning.mergeLimit': { valid: [5], alongside: { 'learning.merge': 'limited' } },
+  'Model.learning.strategy': { valid: ['outer', 'federated', 'grouped'] },
+  'Model.learning.tokens.reserve': { valid: [5], alongside: { 'learning.tokens.capacity': 20 } },
+  'Model.learning.compression.partitions': { valid: [4], alongside: { 'learning.strategy': 'gossip' } },
+  'Model.learning.compression.topK': {
+    valid: ['0.03', '1'],
+    nonsense: ['0', '1.5', '3%', ''],
+    alongside: { 'learning.strategy': 'outer' },
+  },
+  'Model.learning.compression.rank': { valid: [2], alongside: { 'learning.strategy': 'outer' } },
+  'Model.learning.outer.learningRate': { ...fractionText, alongside: { 'learning.strategy': 'outer' } },
+  'Model.learning.outer.momentum': { ...fractionText, alongside: { 'learning.strategy': 'outer' } },
+  'Model.learning.outer.consensus': { ...fractionText, alongside: { 'learning.strategy': 'outer' } },
+  'Model.learning.aggregator.groups': { valid: [2], alongside: { 'learning.strategy': 'grouped' } },
+  'Model.learning.aggregator.waitSeconds': { valid: [5], alongside: { 'learning.strategy': 'federated' } },
+  'Model.learning.aggregator.silentSeconds': { valid: [5], alongside: { 'learning.strategy': 'federated' } },
   'Model.learning.target.metric': { valid: ['loss'], alongside: { 'learning.target.value': '0.5' } },
   'Model.learning.target.value': { valid: ['0.5', '1'], nonsense: ['1.5', 'all', '', '95%'] },
   'Model.versions.quorum': { valid: ['3/4', '1/1'], nonsense: ['1/2', '4/3', '2', '0/1', 'most', '2/0'] },

@@ -131,3 +131,68 @@ describe('a frame', () => {
     );
   });
 });
+
+describe('a frame of a part, or with a change', () => {
+  const change = Float32Array.from({ length: 9 }, (_, i) => i - 4);
+  const part = { index: 1, of: 2 };
+  const weights = Float32Array.of(5, 6, 7, 8, 9);
+  type Wire = Record<string, unknown> & { change: { codec: string; tensors: Record<string, unknown>[] } };
+  const wire = (parcel: Parcel): Wire => decode<Wire>(encodeFrame('uid', parcel, layout, f32));
+  const read = (frame: unknown, models: 1 | 2 = 2) => decodeFrame(encode(frame), 'uid', layout, models);
+
+  it('brings over the part that it is, across tensors', () => {
+    const decoded = read(wire({ way: 'peer', age: 7, part, weights }));
+    expect(decoded).toEqual({ isValid: true, parcel: { way: 'peer', age: 7, part, base: undefined, weights } });
+  });
+
+  it('brings over what changed, alone and beside weights', () => {
+    const up: Parcel = { way: 'up', age: 7, base: 3, change };
+    expect(read(wire(up))).toMatchObject({ isValid: true, parcel: up });
+    const both: Parcel = { way: 'peer', age: 7, weights: change, change };
+    expect(read(wire(both))).toMatchObject({ isValid: true, parcel: both });
+  });
+
+  it.each<[string, unknown]>([
+    ['a part that is not there', { ...wire({ way: 'peer', age: 7, part, weights }), part: { index: 2, of: 2 } }],
+    ['another part than its tensors', { ...wire({ way: 'peer', age: 7, part, weights }), part: { index: 0, of: 2 } }],
+    ['one part of one', { ...wire({ way: 'peer', age: 7, part, weights }), part: { index: 0, of: 1 } }],
+    ['a million parts', { ...wire({ way: 'peer', age: 7, part, weights }), part: { index: 0, of: 1_000_000 } }],
+    ['an unknown way', { ...wire({ way: 'up', age: 7, base: 3, change }), way: 'sideways' }],
+    ['a negative base', { ...wire({ way: 'up', age: 7, base: 3, change }), base: -1 }],
+    ['nothing at all', { ...wire({ way: 'peer', age: 7, part, weights }), tensors: [] }],
+    ['half a change', { ...wire({ way: 'up', age: 7, base: 3, change }), change: { codec: 'f32', tensors: [] } }],
+    [
+      'a change by an unknown codec',
+      { ...wire({ way: 'up', age: 7, base: 3, change }), change: { codec: 'zip', tensors: [] } },
+    ],
+    [
+      'a change that is not a number',
+      {
+        ...wire({ way: 'up', age: 7, base: 3, change }),
+        change: {
+          codec: 'f32',
+          tensors: wire({ way: 'up', age: 7, base: 3, change: new Float32Array(9).fill(Number.NaN) }).change.tensors,
+        },
+      },
+    ],
+  ])('with %s is refused with a sentence', (_, frame) => {
+    expect(read(frame)).toMatchObject({
+      isValid: false,
+      reason: expect.stringMatching(/^Message refused: .*\.$/s),
+    });
+  });
+
+  it('is refused, not misread, by who knows only whole weights', () => {
+    // The frame as it was before parts and changes.
+    const known = ['v', 'model', 'age', 'codec', 'tensors'];
+    const parcels: Parcel[] = [
+      { way: 'peer', age: 7, part, weights },
+      { way: 'up', age: 7, base: 3, change: new Float32Array(9) },
+      { way: 'down', age: 7, weights: new Float32Array(9) },
+    ];
+    for (const parcel of parcels) {
+      expect(Object.keys(wire(parcel)).some((key) => !known.includes(key))).toBe(true);
+    }
+    expect(Object.keys(wire({ way: 'peer', age: 7, weights: new Float32Array(9) })).sort()).toEqual(known.sort());
+  });
+});
