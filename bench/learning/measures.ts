@@ -94,7 +94,7 @@ async function transfers(
   const data = await dataOf(settings, 'spambase');
   const trainees = softmaxes(data, Math.min(FLEET, settings.nodes), partition, { ...STEPS, learningRate });
   const start = new Float32Array(trainees[0]?.layout.size ?? 0);
-  const fleet = new Fleet({ learning: { clip: 'none', ...learning }, trainees, start, seed: settings.seed });
+  const fleet = new Fleet({ learning, partition, trainees, start, seed: settings.seed });
   const errors: number[] = [];
   for (const count of TRANSFERS) {
     while (fleet.messages < count * trainees.length) await fleet.run(0.5);
@@ -173,6 +173,7 @@ async function attacked(
   const trainees = softmaxes(data, all, partition, DIGITS_STEPS, rolled);
   const fleet = new Fleet({
     learning: { fanout: 3, ...learning },
+    partition,
     trainees,
     start: new Float32Array(trainees[0]?.layout.size ?? 0),
     seed: settings.seed,

@@ -5,11 +5,12 @@ import { STEADY, TokenAccount } from '../../src/learning/index.ts';
 import type { Layout } from '../../src/learning/layout.ts';
 import { Participant } from '../../src/learning/participant.ts';
 import { type Random, seeded } from '../../src/learning/random.ts';
-import { createRouting, createStrategy, packingOf } from '../../src/learning/strategies.ts';
+import { clipsIn, createRouting, createStrategy, packingOf } from '../../src/learning/strategies.ts';
 import type { Trainee } from '../../src/learning/trainee.ts';
 import { NEUTRAL, ReputationBook } from '../../src/trust/index.ts';
 import { ExchangeLoop } from '../../src/validator/exchange-loop.ts';
 import { VirtualClock } from './clock.ts';
+import type { Partition } from './tables.ts';
 
 /** What the network does to messages and validators. Times are in waits between two exchanges. */
 export interface Weather {
@@ -39,6 +40,8 @@ export interface Peer {
 export interface FleetOptions {
   /** `spec.learning`, defaults filled in. */
   readonly learning: object;
+  /** How records were dealt out; `trainees` have them. */
+  readonly partition?: Partition;
   /** One a validator. */
   readonly trainees: readonly Trainee[];
   readonly start: Float32Array;
@@ -77,7 +80,7 @@ export class Fleet {
   readonly #stops: AbortController[] = [];
 
   constructor(options: FleetOptions) {
-    const { trainees, start, seed, weather = FAIR, attackers = 0 } = options;
+    const { trainees, start, seed, weather = FAIR, attackers = 0, partition = 'iid' } = options;
     const learning = learningOf(options.learning);
     this.waitMilliseconds = learning.waitMilliseconds;
     this.#random = seeded(seed);
@@ -93,7 +96,7 @@ export class Fleet {
         start,
         strategy: createStrategy(learning, start.length),
         packing: packingOf(learning.compression),
-        guard: options.guard?.(trainee) ?? new Guard(trainee, learning.clip === 'ball'),
+        guard: options.guard?.(trainee) ?? new Guard(trainee, clipsIn({ data: { partition }, learning })),
       }),
     }));
     const members = this.peers.map(({ id }) => id);

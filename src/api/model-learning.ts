@@ -152,10 +152,11 @@ export const learning = ruled(
       .optional()
       .describe('For strategy: gossip or outer. Sends by a token account: more after news, less after nothing.'),
     clip: z
-      .enum(['ball', 'none'])
-      .default('ball')
+      .enum(['auto', 'ball', 'none'])
+      .default('auto')
       .describe(
-        'ball: models that are far from the own one are drawn nearer before they are merged. none: they are not.',
+        'ball: models that are far from the own one are drawn nearer before they are merged, against attackers. none: they are ' +
+          'not. auto: ball where data.partition is iid; elsewhere honest models are far from each other too.',
       ),
     compression: compression.prefault({}).describe('How models are compressed on the wire.'),
     outer: outer.optional().describe('For strategy: outer. How validators step together.'),

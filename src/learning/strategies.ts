@@ -1,4 +1,4 @@
-import type { Learning } from '../api/index.ts';
+import type { Learning, ModelData } from '../api/index.ts';
 import { AggregatorRouting } from './aggregator-routing.ts';
 import { packFactors, packFloat32, packInt8, packTop2 } from './compression.ts';
 import { FederatedStrategy } from './federated.ts';
@@ -59,4 +59,15 @@ export function packingOf({ bits, topK, rank }: Learning['compression']): FrameP
   if (topK !== undefined) return { weights, change: { codec: 'top2', pack: packTop2(Number(topK)) } };
   if (rank !== undefined) return { weights, change: { codec: 'factors', pack: packFactors(rank) } };
   return { weights, change: weights };
+}
+
+/** Whether received models that are far away are drawn nearer: `spec.learning.clip`. */
+export function clipsIn({
+  data,
+  learning,
+}: {
+  readonly data: Pick<ModelData, 'partition'>;
+  readonly learning: Learning;
+}): boolean {
+  return learning.clip === 'ball' || (learning.clip === 'auto' && data.partition === 'iid');
 }

@@ -59,7 +59,7 @@ describe('over aggregators', () => {
   const routingOf = (self: string, groups = 1) => new AggregatorRouting(options, () => groups, init(self));
   const leaderOf = (self: string, now = 0, gone: readonly string[] = []) => {
     const [dispatch] = routingOf(self).next(view(self, now, gone));
-    return dispatch?.way === 'up' ? dispatch.to[0] : self;
+    return dispatch?.way === 'up' ? (dispatch.to[0] ?? '') : self;
   };
 
   it('all agree on one aggregator, and on the next when it is gone', () => {
