@@ -75,7 +75,7 @@ const compression = ruled(
     ])
       .optional()
       .describe('Share of a change that travels, the greatest values with 2 bits each; the rest follows later.'),
-    rank: whole(1, 256).optional().describe('Changes of large matrices travel as two factors of so many columns.'),
+    rank: whole(1, 64).optional().describe('Changes of large matrices travel as two factors of so many columns.'),
   }),
   [atMostOne(['topK', 'rank'], 'learning.compression takes topK or rank, not both: remove one.')],
 );

@@ -39,6 +39,7 @@ export class AggregatorRouting implements Routing {
     const leader = this.#leaderOf(group, view);
     if (leader !== self) {
       this.#roundSince = undefined;
+      this.#answered.clear();
       return view.isFree(leader) ? [{ way: 'up', to: [leader] }] : [];
     }
     this.#roundSince ??= view.now;
@@ -49,7 +50,10 @@ export class AggregatorRouting implements Routing {
     this.#roundSince = view.now;
     const others = this.#groups.groups.filter((one) => one !== group).map((one) => firstConnected(one, view));
     const other = others[Math.floor(random() * others.length)];
-    return [{ way: 'down', to: members }, ...(other === undefined ? [] : [{ way: 'peer', to: [other] } as const])];
+    return [
+      { way: 'down', to: members.filter(view.isFree) },
+      ...(other === undefined ? [] : [{ way: 'peer', to: [other] } as const]),
+    ];
   }
 
   relation(from: string, view: View): Relation {

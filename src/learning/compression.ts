@@ -106,6 +106,8 @@ export function unpackTop2({ data, scale }: Packed, into: Float32Array): string 
   return undefined;
 }
 
+/** Most columns of a factor: what a peer sends is multiplied out, and that takes time. */
+const MAX_RANK = 64;
 /** Rounds of improving the factors; one is what PowerSGD takes, with two the error is close to the least there is. */
 const POWER_ROUNDS = 2;
 
@@ -223,7 +225,7 @@ function sidesOf(length: number, shape: readonly number[]): readonly [m: number,
 }
 
 function isWorthFactors([m, n]: readonly [number, number], rank: number): boolean {
-  return rank >= 1 && rank <= Math.min(m, n) && 4 * rank * (m + n) < m * n;
+  return rank >= 1 && rank <= Math.min(m, n, MAX_RANK) && 4 * rank * (m + n) < m * n;
 }
 
 /** into = A b for A of m x n, or A^T b where `isTransposed`; b and into have `rank` columns. */

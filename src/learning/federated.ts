@@ -23,6 +23,8 @@ export class FederatedStrategy implements Strategy {
   /** Sum over members of (their weights - start), and how many. */
   readonly #sum: Float32Array;
   #answers = 0;
+  /** Whether members answered in the last round: an aggregator that is followed takes over nobody's model. */
+  #isFollowed = false;
   /** Greatest age among the answers. */
   #age = 0;
   /** Models of other groups. */
@@ -65,7 +67,8 @@ export class FederatedStrategy implements Strategy {
       return { parcel, flat: weights, share: mergeShare({ kind: 'ageWeighted' }, this.#base, age) };
     }
     // Down from one's aggregator; or to an aggregator, from whoever led while it was away.
-    if ((way === 'down' && from === 'leader') || (way !== 'peer' && from === 'member' && age > this.#base)) {
+    const isHandover = way !== 'peer' && from === 'member' && age > this.#base && !this.#isFollowed;
+    if ((way === 'down' && from === 'leader') || isHandover) {
       if (age < this.#base) {
         this.#isLeaderBehind = true;
         return `it has age ${age}, here is a model of age ${this.#base}`;
@@ -80,6 +83,7 @@ export class FederatedStrategy implements Strategy {
       this.#fromGroups.push({ flat, age: parcel.age, force: share * force });
     } else if (parcel.change !== undefined) {
       this.#answer(parcel.change, parcel.age, force);
+      this.#isFollowed = true;
     } else {
       own.flat.set(flat);
       own.age = parcel.age;
@@ -105,6 +109,7 @@ export class FederatedStrategy implements Strategy {
   }
 
   #close(own: Own): void {
+    this.#isFollowed = this.#answers > 0;
     if (this.#isTrainedHere) this.#answer(difference(own.flat, this.#start), own.age, 1);
     if (this.#answers > 0) {
       for (let i = 0; i < this.#sum.length; i++) {

@@ -1,22 +1,25 @@
 /** Received losses that are remembered. */
 const MEMORY = 32;
 /** Before so many were seen, only the absolute bound holds. */
-const ENOUGH = 16;
+const ENOUGH = 8;
 /** Below this share of the merge, a bad model does no harm: newcomers start untrained and are no attackers. */
 const HARMLESS_SHARE = 0.1;
+/** How much of the lower half's spread a model may be above the median. */
+const SPREADS = 2;
 
 /**
  * Decides by its loss on the shared probe whether a received model may be merged.
- * - Never: worse than twice the loss of guessing (ln classes) and than twice one's own.
- * - Where it would count: not worse than six times the upper quartile of what was lately accepted, nor six times
- *   one's own loss; a tenth of the loss of guessing is always good enough.
- * Honest models, right after an update on two labels only, stay below both bounds (bench/learning.ts counts refusals);
- * flipped, scaled, noisy and random weights do not, once the fleet has learned something. Attackers that are more than
- * a quarter of what is accepted can move the quartile: clipping and reputation stand behind this gate.
+ * - Never: worse than twice the loss of guessing and than twice one's own.
+ * - Where it would count: what is no worse than one's own, or not far above the median of what was lately received; how
+ *   far is told by the better half of it: median + 2 (median - lowest tenth). A tenth of the loss of guessing is always
+ *   good enough.
+ * The median and what is below it are honest for as long as fewer than half of what is received wants to do harm, since
+ * harm shows as a greater loss. Where all know the same, honest losses lie close together and the gate is narrow; where
+ * each knows only some labels they do not, and it is wide.
  */
 export class ProbeGate {
   readonly #guessing: number;
-  readonly #accepted: number[] = [];
+  readonly #received: number[] = [];
 
   /** @param guessing loss of who knows nothing: ln(classes) for cross-entropy */
   constructor(guessing: number) {
@@ -26,16 +29,17 @@ export class ProbeGate {
   /** Greatest loss that is accepted now. */
   limit(ownLoss: number, share: number): number {
     const absolute = Math.max(2 * this.#guessing, 2 * ownLoss);
-    if (share < HARMLESS_SHARE || this.#accepted.length < ENOUGH) return absolute;
-    const sorted = [...this.#accepted].sort((a, b) => a - b);
-    const upperQuartile = sorted[Math.floor(sorted.length * 0.75)] ?? 0;
-    return Math.min(absolute, Math.max(0.1 * this.#guessing, 6 * upperQuartile, 6 * ownLoss));
+    if (share < HARMLESS_SHARE || this.#received.length < ENOUGH) return absolute;
+    const sorted = this.#received.toSorted((a, b) => a - b);
+    const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
+    const lowest = sorted[Math.floor(sorted.length / 10)] ?? 0;
+    return Math.min(absolute, Math.max(0.1 * this.#guessing, ownLoss, median + SPREADS * (median - lowest)));
   }
 
-  /** Remembers an accepted model's loss. */
-  accept(loss: number, share: number): void {
+  /** Remembers a model's loss, whatever became of the model: what is refused tells of the others too. */
+  remember(loss: number, share: number): void {
     if (share < HARMLESS_SHARE) return;
-    this.#accepted.push(loss);
-    if (this.#accepted.length > MEMORY) this.#accepted.shift();
+    this.#received.push(Number.isNaN(loss) ? Number.POSITIVE_INFINITY : loss);
+    if (this.#received.length > MEMORY) this.#received.shift();
   }
 }

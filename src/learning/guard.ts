@@ -76,12 +76,12 @@ export class Guard {
     const lossBefore = this.#judged.probe(own);
     const lossAfter = this.#judged.probe(received);
     const limit = this.#gate.limit(lossBefore, share);
+    if (isNeighbours) this.#gate.remember(lossAfter, share);
     // NaN and Infinity are above every limit.
     if (!(lossAfter <= limit)) {
       const found = `its loss on the shared probe is ${lossAfter.toPrecision(3)}, the limit is ${limit.toPrecision(3)}`;
       return { distance, lossBefore, lossAfter, force: 0, reason: found };
     }
-    if (isNeighbours) this.#gate.accept(lossAfter, share);
     const clipped = isWhole || this.#ball === undefined ? 1 : this.#ball.clip(apart, isNeighbours);
     return { distance, lossBefore, lossAfter, force: isWhole ? 1 : clipped * trust };
   }

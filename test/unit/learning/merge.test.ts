@@ -107,16 +107,29 @@ describe('the probe gate', () => {
 
   it('grows strict as neighbours grow good, but not for messages that weigh nothing', () => {
     const gate = new ProbeGate(guessing);
-    for (let i = 0; i < 32; i++) gate.accept(0.1, 0.5);
-    expect(gate.limit(0.05, 0.5)).toBeCloseTo(0.6, 10);
+    for (let i = 0; i < 32; i++) gate.remember(0.5 + 0.01 * (i % 10), 0.5);
+    // The median is 0.55, the lowest tenth 0.50: three halves of a tenth above.
+    expect(gate.limit(0.05, 0.5)).toBeCloseTo(0.65, 1);
     expect(gate.limit(0.05, 0.01)).toBeCloseTo(2 * guessing, 10);
-    for (let i = 0; i < 32; i++) gate.accept(0, 0.5);
+    for (let i = 0; i < 32; i++) gate.remember(0, 0.5);
     expect(gate.limit(0, 0.5)).toBeCloseTo(0.1 * guessing, 10);
   });
 
-  it('is not widened by a few bad models among many good ones', () => {
+  it('takes what is no worse than what is here, whatever the others send', () => {
     const gate = new ProbeGate(guessing);
-    for (let i = 0; i < 32; i++) gate.accept(i % 5 === 0 ? 4 : 0.1, 0.5);
-    expect(gate.limit(0.05, 0.5)).toBeCloseTo(0.6, 10);
+    for (let i = 0; i < 32; i++) gate.remember(0.3, 0.5);
+    expect(gate.limit(1.5, 0.5)).toBe(1.5);
+  });
+
+  it('is wide where honest models are far from each other', () => {
+    const gate = new ProbeGate(guessing);
+    for (let i = 0; i < 32; i++) gate.remember(0.2 + 0.05 * (i % 16), 0.5);
+    expect(gate.limit(0.1, 0.5)).toBeGreaterThan(0.95);
+  });
+
+  it('is not widened by bad models while they are fewer than half, taken or refused', () => {
+    const gate = new ProbeGate(guessing);
+    for (let i = 0; i < 32; i++) gate.remember([4, 0.11, Number.NaN, 0.1, 0.12][i % 5] ?? 0, 0.5);
+    expect(gate.limit(0.05, 0.5)).toBeLessThan(0.3);
   });
 });

@@ -185,6 +185,21 @@ describe('federated averaging', () => {
     expect([back.own.age, back.own.flat[0]]).toEqual([50, 9]);
   });
 
+  it('takes over nobody’s model while it is followed, however old that claims to be', () => {
+    const [leader, one, liar] = [peer(), peer(), peer(-99, 1_000_000)];
+    train(leader.strategy, leader.own, 1);
+    train(one.strategy, one.own, 1);
+    take(leader.strategy, leader.own, one.strategy.outgoing(one.own, 'up')!, 'member');
+    const down = { ...liar.strategy.outgoing(liar.own, 'peer')!, way: 'up' } as const;
+    expect(take(leader.strategy, leader.own, down, 'member')).toMatch(/no aggregator/);
+    leader.strategy.outgoing(leader.own, 'down');
+    expect(take(leader.strategy, leader.own, down, 'member')).toMatch(/no aggregator/);
+    // A round without answers: others may have gone on without it.
+    train(leader.strategy, leader.own, 1);
+    leader.strategy.outgoing(leader.own, 'down');
+    expect(take(leader.strategy, leader.own, down, 'member')).toBeUndefined();
+  });
+
   it('takes orders and answers from nobody else', () => {
     const { own, strategy } = peer();
     const down: Parcel = { way: 'down', age: 5, weights: Float32Array.of(3) };
