@@ -275,6 +275,7 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
   'Model.learning.merge': { valid: ['mean'], nonsense: ['limited'], alongside: { 'learning.mergeLimit': undefined } },
   'Model.learning.mergeLimit': { valid: [5], alongside: { 'learning.merge': 'limited' } },
   'Model.learning.strategy': { valid: ['outer', 'federated', 'grouped'] },
+  'Model.learning.tokens.capacity': { valid: [30], alongside: { 'learning.tokens.reserve': 5 } },
   'Model.learning.tokens.reserve': { valid: [5], alongside: { 'learning.tokens.capacity': 20 } },
   'Model.learning.compression.partitions': { valid: [4], alongside: { 'learning.strategy': 'gossip' } },
   'Model.learning.compression.topK': {
