@@ -65,10 +65,10 @@ export class AggregatorRouting implements Routing {
     return view.members.includes(from) ? 'peer' : 'stranger';
   }
 
-  heard(from: string, isAccepted: boolean, now: number): void {
+  heard(from: string, isJudged: boolean, now: number): void {
     this.#silent.delete(from);
     if (from === this.#quiet.leader) this.#quiet = { leader: from, since: now };
-    if (isAccepted) this.#answered.add(from);
+    if (isJudged) this.#answered.add(from);
   }
 
   #groupOf(peer: string, members: readonly string[]): readonly string[] {

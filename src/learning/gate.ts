@@ -5,13 +5,13 @@ const ENOUGH = 8;
 /** Below this share of the merge, a bad model does no harm: newcomers start untrained and are no attackers. */
 const HARMLESS_SHARE = 0.1;
 /** How much of the lower half's spread a model may be above the median. */
-const SPREADS = 2;
+const SPREADS = 4;
 
 /**
  * Decides by its loss on the shared probe whether a received model may be merged.
  * - Never: worse than twice the loss of guessing and than twice one's own.
  * - Where it would count: what is no worse than one's own, or not far above the median of what was lately received; how
- *   far is told by the better half of it: median + 2 (median - lowest tenth). A tenth of the loss of guessing is always
+ *   far is told by the better half of it: median + 4 (median - lowest tenth). A tenth of the loss of guessing is always
  *   good enough.
  * The median and what is below it are honest for as long as fewer than half of what is received wants to do harm, since
  * harm shows as a greater loss. Where all know the same, honest losses lie close together and the gate is narrow; where

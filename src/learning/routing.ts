@@ -25,8 +25,8 @@ export interface Routing {
   next(view: View): readonly Dispatch[];
   /** What a sender is to this validator. */
   relation(from: string, view: View): Relation;
-  /** A message of this sender was looked at. */
-  heard(from: string, isAccepted: boolean, now: number): void;
+  /** A message of this sender was looked at. @param isJudged whether it fitted, so that its model was judged, well or badly */
+  heard(from: string, isJudged: boolean, now: number): void;
 }
 
 export interface RoutingInit {

@@ -100,7 +100,7 @@ export class ExchangeLoop {
     for (const [peer, message] of waiting) {
       const relation = routing.relation(peer, this.#view());
       const outcome = await learner.merge(message, { relation, trust: trust(peer) });
-      routing.heard(peer, outcome.accepted, this.#parts.monotonic());
+      routing.heard(peer, !Number.isNaN(outcome.lossAfter), this.#parts.monotonic());
       on.merged(peer, message.byteLength, outcome);
       if (outcome.accepted) messages += pace.reactive(outcome.isNews);
     }
