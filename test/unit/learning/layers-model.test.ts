@@ -41,6 +41,34 @@ describe('a model as TensorFlow.js loads it', { timeout: 60_000 }, () => {
       mailRows,
     ],
     ['logistic regression', digitsSpec({ architecture: { preset: 'logistic' } }), DIGITS, digitRows],
+    ['preset cnn', digitsSpec({ architecture: { preset: 'cnn' } }), DIGITS, digitRows],
+    [
+      'preset cnn, of images whose shape is given',
+      digitsSpec({ architecture: { preset: 'cnn' }, data: { shape: [4, 16] } }),
+      DIGITS,
+      digitRows,
+    ],
+    [
+      'preset pegasos',
+      digitsSpec({
+        architecture: { preset: 'pegasos' },
+        data: { source: { builtin: 'spambase' }, classes: 2, scale: undefined },
+      }),
+      SPAMBASE,
+      mailRows,
+    ],
+    [
+      'preset text',
+      digitsSpec({
+        architecture: { preset: 'text', vocabulary: 9 },
+        data: { source: { configMap: { name: 'texts' } }, classes: 3, scale: undefined, split: { testRows: 10 } },
+      }),
+      Buffer.from(Array.from({ length: 60 }, (_, i) => `${i % 9},${(i * 5) % 9},${i % 3}`).join('\n')),
+      [
+        [0, 8],
+        [3, 1],
+      ],
+    ],
     [
       'a convolution with batch normalisation and dropout',
       {
