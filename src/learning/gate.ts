@@ -7,11 +7,14 @@ const HARMLESS_SHARE = 0.1;
 /** How much of the lower half's spread a model may be above the median. */
 const SPREADS = 4;
 
+/** How many times one's own loss, or the lowest tenth, at most: who sends more than all others is the median. */
+const TIMES = 6;
+
 /**
  * Decides by its loss on the shared probe whether a received model may be merged.
  * - Never: worse than twice the loss of guessing and than twice one's own.
  * - Where it would count: what is no worse than one's own, or not far above the median of what was lately received; how
- *   far is told by the better half of it: median + 4 (median - lowest tenth). A tenth of the loss of guessing is always
+ *   far is told by the better half of it: median + 4 (median - lowest tenth), within six times one's own. A tenth of the loss of guessing is always
  *   good enough.
  * The median and what is below it are honest for as long as fewer than half of what is received wants to do harm, since
  * harm shows as a greater loss. Where all know the same, honest losses lie close together and the gate is narrow; where
@@ -33,13 +36,17 @@ export class ProbeGate {
     const sorted = this.#received.toSorted((a, b) => a - b);
     const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
     const lowest = sorted[Math.floor(sorted.length / 10)] ?? 0;
-    return Math.min(absolute, Math.max(0.1 * this.#guessing, ownLoss, median + SPREADS * (median - lowest)));
+    const usual = Math.min(median + SPREADS * (median - lowest), TIMES * Math.max(ownLoss, lowest));
+    return Math.min(absolute, Math.max(0.1 * this.#guessing, ownLoss, usual));
   }
 
-  /** Remembers a model's loss, whatever became of the model: what is refused tells of the others too. */
+  /**
+   * Remembers a model's loss, whatever became of the model: what is refused tells of the others too. What is worse than
+   * twice guessing tells of nobody, and who sends it again and again must not become the median.
+   */
   remember(loss: number, share: number): void {
-    if (share < HARMLESS_SHARE) return;
-    this.#received.push(Number.isNaN(loss) ? Number.POSITIVE_INFINITY : loss);
+    if (share < HARMLESS_SHARE || !(loss <= 2 * this.#guessing)) return;
+    this.#received.push(loss);
     if (this.#received.length > MEMORY) this.#received.shift();
   }
 }

@@ -25,7 +25,7 @@ describe('gossip learning on the digits, four validators', () => {
       expect(leastAccuracy(engines)).toBeGreaterThanOrEqual(0.91);
     }
     // An honest model may look like a poisoned one right after training on two digits, but rarely.
-    expect(refused).toBeLessThanOrEqual(12);
+    expect(refused).toBeLessThanOrEqual(24);
   });
 
   it('is what makes them learn: alone on its two to four digits a validator stays below 0.45', limit, async () => {

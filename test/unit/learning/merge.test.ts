@@ -129,7 +129,9 @@ describe('the probe gate', () => {
 
   it('is not widened by bad models while they are fewer than half, taken or refused', () => {
     const gate = new ProbeGate(guessing);
-    for (let i = 0; i < 32; i++) gate.remember([4, 0.11, Number.NaN, 0.1, 0.12][i % 5] ?? 0, 0.5);
+    for (let i = 0; i < 32; i++) gate.remember([4, 0.11, 4.5, 0.1, 0.12][i % 5] ?? 0, 0.5);
+    expect(gate.limit(0.05, 0.5)).toBeLessThan(0.3);
+    for (let i = 0; i < 64; i++) gate.remember(i % 2 === 0 ? 100 : Number.NaN, 0.5);
     expect(gate.limit(0.05, 0.5)).toBeLessThan(0.3);
   });
 });
