@@ -174,6 +174,7 @@ export class Fleet {
       trust: (from) => (reputation ? Math.min(1, book.of(from).learning / NEUTRAL) : 1),
       random,
       monotonic: () => this.#clock.now,
+      now: () => this.#clock.now,
       sleep: (milliseconds, signal) => this.#sleep(i, milliseconds, signal),
       send: (to, message) => this.#send(peer.id, to, message),
       on: {

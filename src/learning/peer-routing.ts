@@ -46,28 +46,28 @@ export class PeerRouting implements Routing {
     const all = view.members.length;
     // Who cannot be reached is left out for the next in turn.
     for (let tries = 0; tries < all; tries++) {
-      const peer = view.members[(at + this.#shift(all, view.now)) % all];
+      const peer = view.members[(at + this.#shift(all, view.time)) % all];
       if (peer !== undefined && peer !== this.#init.self && !taken.has(peer) && view.isFree(peer)) return peer;
     }
     return this.#anybody(view, taken);
   }
 
   /** Places on, 1 .. all - 1. */
-  #shift(all: number, now: number): number {
+  #shift(all: number, time: number): number {
     if (all < 2) return 0;
     const round = this.#round++;
     if (this.#kind === 'exponential') return 2 ** (round % Math.ceil(Math.log2(all))) % all;
     const { uid, waitMilliseconds } = this.#init;
     return (
-      1 + Math.floor(seeded(seedOf(`${uid}/${Math.floor(now / waitMilliseconds)}/${this.#turn(now)}`))() * (all - 1))
+      1 + Math.floor(seeded(seedOf(`${uid}/${Math.floor(time / waitMilliseconds)}/${this.#turn(time)}`))() * (all - 1))
     );
   }
 
   #turns = { period: -1, count: 0 };
 
   /** How often a choice was made within this wait: another number for the second message of a fanout. */
-  #turn(now: number): number {
-    const period = Math.floor(now / this.#init.waitMilliseconds);
+  #turn(time: number): number {
+    const period = Math.floor(time / this.#init.waitMilliseconds);
     this.#turns = { period, count: this.#turns.period === period ? this.#turns.count + 1 : 0 };
     return this.#turns.count;
   }

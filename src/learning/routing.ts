@@ -9,8 +9,10 @@ export interface View {
   readonly neighbours: readonly string[];
   /** Whether a message can be sent: connected, and none is on its way already. */
   readonly isFree: (peer: string) => boolean;
-  /** Milliseconds, never going back. */
+  /** Milliseconds, never going back; everybody counts from another moment. */
   readonly now: number;
+  /** Milliseconds since the epoch: about the same for all. */
+  readonly time: number;
 }
 
 /** One message, and to whom. */

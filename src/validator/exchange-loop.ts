@@ -23,6 +23,8 @@ export interface ExchangeLoopParts {
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   /** Milliseconds, never going back. */
   readonly monotonic: () => number;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   readonly on: {
     readonly sent: (peer: string, bytes: number, error?: unknown) => void;
     readonly merged: (peer: string, bytes: number, outcome: MergeOutcome) => void;
@@ -128,12 +130,13 @@ export class ExchangeLoop {
   }
 
   #view(): View {
-    const { members, monotonic, neighbours } = this.#parts;
+    const { members, monotonic, neighbours, now } = this.#parts;
     return {
       members: members(),
       neighbours: neighbours(),
       isFree: (peer) => !this.#sending.has(peer),
       now: monotonic(),
+      time: now(),
     };
   }
 }

@@ -61,6 +61,7 @@ export function learnModels(parts: LearnModelsParts): ModelTasks {
         random: world.random,
         sleep: world.sleep,
         monotonic: world.monotonic,
+        now: world.now,
         metrics: parts.metrics,
         problems: parts.problems,
         log,

@@ -55,6 +55,8 @@ export interface ModelTaskParts extends WakeParts {
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   /** Milliseconds, never going back. */
   readonly monotonic: () => number;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   readonly metrics: ValidatorMetrics;
   readonly problems: Problems;
 }
@@ -222,7 +224,8 @@ export class ModelTask {
   }
 
   #makeLoop(learner: Learner): ExchangeLoop {
-    const { self, members, neighbours, trust, random, sleep, monotonic, send, judged, aged, metrics } = this.#parts;
+    const { self, members, neighbours, trust, random, sleep, monotonic, now, send, judged, aged, metrics } =
+      this.#parts;
     const model = this.model.name;
     const { learning } = this.model.spec;
     const { waitMilliseconds, tokens } = learning;
@@ -237,6 +240,7 @@ export class ModelTask {
       random,
       sleep,
       monotonic,
+      now,
       send: (peer, message, signal) => send(peer, this.model, message, signal),
       on: {
         sent: (peer, bytes, error) => {

@@ -6,17 +6,20 @@ import type { View } from '../../../src/learning/routing.ts';
 
 const members = Array.from({ length: 16 }, (_, i) => `v${i}`);
 const init = (self: string) => ({ self, uid: 'uid', random: seeded(1), waitMilliseconds: 1000 });
-const view = (self: string, now = 0, gone: readonly string[] = []): View => ({
+const view = (self: string, now = 0, gone: readonly string[] = [], time = now): View => ({
   members,
   neighbours: members.filter((peer) => peer !== self && !gone.includes(peer)),
   isFree: (peer) => !gone.includes(peer),
   now,
+  time,
 });
 
 describe('among equals', () => {
   const peersOf = (kind: 'random' | 'exponential' | 'permutation', self: string, fanout = 1) => {
     const routing = new PeerRouting({ peers: kind, fanout }, init(self));
-    return (now: number, gone: readonly string[] = []) => routing.next(view(self, now, gone))[0]?.to ?? [];
+    // Each has been up for another while.
+    const up = members.indexOf(self) * 70_000;
+    return (time: number, gone: readonly string[] = []) => routing.next(view(self, up + time, gone, time))[0]?.to ?? [];
   };
 
   it('random tells everybody sooner or later, and never oneself', () => {

@@ -41,6 +41,7 @@ function loop(overrides: Partial<ExchangeLoopParts> = {}) {
     random: () => 0.5,
     sleep: sleeps.sleep,
     monotonic: () => now,
+    now: () => now,
     on: { sent: () => undefined, merged: () => undefined, updated: () => undefined },
     ...overrides,
   });

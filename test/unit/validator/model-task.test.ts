@@ -84,6 +84,7 @@ function task(overrides: Partial<ModelTaskParts> = {}, options: { checkpoint?: S
       });
     },
     monotonic: () => 0,
+    now: () => 0,
     metrics: createValidatorMetrics(),
     problems,
     log,
