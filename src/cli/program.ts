@@ -266,11 +266,15 @@ function addValidator(program: Command, io: Io): void {
       readAddress,
       '0.0.0.0:8080',
     )
+    .option('--blocks <host:port>', 'where blocks of models are served, unencrypted', readAddress, '127.0.0.1:8081')
     .option('--mounts <folder>', 'folder with mounted data', '/data')
     .option('--own-data <file>', 'data of this validator alone, for models with partition: own');
   withExamples(validator, [
     ['murmur validator --name flock-0 --network default/default --authority 12D3Koo...', 'as the operator runs it'],
-    ['murmur validator ... --state-dir /tmp/flock-0 --http 127.0.0.1:8080', 'beside another one on a desk'],
+    [
+      'murmur validator ... --state-dir /tmp/flock-0 --http 127.0.0.1:8090 --blocks 127.0.0.1:8091',
+      'beside another one on a desk',
+    ],
   ]).action(async (flags) => (await import('./commands/validator.ts')).validator({ ...flags, ...program.opts() }, io));
 }
 

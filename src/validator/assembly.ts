@@ -11,6 +11,7 @@ import { createOverlay } from '../overlay/index.ts';
 import { SignerClient } from '../trust/index.ts';
 import { backendOf } from './backend-choice.ts';
 import { Catalog } from './catalog.ts';
+import { createGateway } from './gateway.ts';
 import { createHttp } from './http.ts';
 import { learnModels } from './learn-models.ts';
 import { runLoops } from './loops.ts';
@@ -46,6 +47,7 @@ const CHANNEL = { frameTimeoutMs: 60 * second, maxFramesPerSecond: 20_000, maxBu
 export interface Reach {
   readonly peerId: string;
   readonly url: string;
+  readonly blocksUrl: string;
   readonly addresses: readonly string[];
 }
 
@@ -227,21 +229,23 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
       return task && served(task);
     },
     catalog,
-    block: (cid) => store.get(cid),
   });
+  const gateway = createGateway((cid) => store.get(cid));
 
   // From here on things run: what is deferred last stops first.
   opened.defer(() => overlay.stop());
   opened.defer(() => http.close());
+  opened.defer(() => gateway.close());
   const save = () => problems.writing('reputation', () => saveReputation(state.reputationFile, reputation));
   opened.defer(async () => void (await save()));
   opened.defer(() => versions.stop());
   opened.defer(() => tasks.stop());
-  const colon = options.http.lastIndexOf(':');
-  const address = { host: options.http.slice(0, colon), port: Number(options.http.slice(colon + 1)) };
   const portFix = 'stop what uses the port, or choose another';
   await step(`start the overlay on ${options.listen}`, portFix, () => overlay.start());
-  const url = await step(`serve HTTP on ${options.http}`, portFix, () => http.listen(address));
+  const url = await step(`serve HTTP on ${options.http}`, portFix, () => http.listen(addressOf(options.http)));
+  const blocksUrl = await step(`serve blocks on ${options.blocks}`, portFix, () =>
+    gateway.listen(addressOf(options.blocks)),
+  );
   log.info({ peerId: overlay.peerId, network, addresses: overlay.addresses, url }, 'validator runs');
 
   const running = new AbortController();
@@ -267,5 +271,10 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
   );
   opened.defer(() => loops);
   opened.defer(() => running.abort());
-  return { peerId: overlay.peerId, url, addresses: overlay.addresses };
+  return { peerId: overlay.peerId, url, blocksUrl, addresses: overlay.addresses };
+}
+
+function addressOf(text: string): { readonly host: string; readonly port: number } {
+  const colon = text.lastIndexOf(':');
+  return { host: text.slice(0, colon), port: Number(text.slice(colon + 1)) };
 }

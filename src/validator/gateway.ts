@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { CID } from 'multiformats/cid';
 import { isBlockCid } from '../chunks/index.ts';
+import { createServer } from './http.ts';
 
 const RAW_BLOCK = 'application/vnd.ipld.raw';
 /** Blocks read and hashed at a time, for all who ask: a manifest has up to 4 MiB. */
@@ -11,9 +12,13 @@ const MAX_CID_LENGTH = 128;
 /**
  * `GET /ipfs/<cid>?format=raw`: one block of this store, as IPFS trustless gateways give it. Nothing is fetched from
  * elsewhere: what is not here is 404, and the asker goes to the next validator. Whoever asks checks the bytes.
+ *
+ * Chunks are weights, and HTTP encrypts nothing: so it is a server of its own, for who is in the pod or comes in by the
+ * API server's port-forward.
  * @param block the bytes, hashed just now; undefined where they are not here
  */
-export function serveBlocks(http: FastifyInstance, block: (cid: CID) => Promise<Uint8Array | undefined>): void {
+export function createGateway(block: (cid: CID) => Promise<Uint8Array | undefined>): FastifyInstance {
+  const http = createServer();
   let inFlight = 0;
   http.get<{ Params: { cid: string }; Querystring: { format?: unknown } }>('/ipfs/:cid', async (request, reply) => {
     const { format } = request.query;
@@ -50,6 +55,7 @@ export function serveBlocks(http: FastifyInstance, block: (cid: CID) => Promise<
       inFlight -= 1;
     }
   });
+  return http;
 }
 
 function cidFrom(text: string): CID | undefined {

@@ -1,10 +1,8 @@
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
-import type { CID } from 'multiformats/cid';
 import type { Registry } from 'prom-client';
 import { z } from 'zod';
 import { BadInputError, LearnerStoppedError } from '../learning/index.ts';
 import type { Catalog } from './catalog.ts';
-import { serveBlocks } from './gateway.ts';
 
 /** A model as the HTTP server sees it. */
 export interface ServedModel {
@@ -26,8 +24,6 @@ export interface HttpParts {
   readonly status: () => unknown;
   readonly model: (name: string) => ServedModel | undefined;
   readonly catalog: Pick<Catalog, 'find' | 'certificate'>;
-  /** A block of the store, checked just now; undefined where it is not here. */
-  readonly block: (cid: CID) => Promise<Uint8Array | undefined>;
 }
 
 const mib = 1024 * 1024;
@@ -45,25 +41,28 @@ const CertificateQuery = z.object({ version: z.string().max(128).optional() });
 
 /**
  * Health, metrics, status, search and serving of one validator.
- * Prediction follows TensorFlow Serving's REST API: `GET /v1/models/<name>`, `POST /v1/models/<name>:predict`; blocks
- * are read as from an IPFS gateway, see gateway.ts.
+ * Prediction follows TensorFlow Serving's REST API: `GET /v1/models/<name>`, `POST /v1/models/<name>:predict`.
  */
 export function createHttp(parts: HttpParts): FastifyInstance {
+  const http = createServer();
+  // A body is JSON whatever it is called, as TensorFlow Serving has it: `curl -d` names it a form.
+  http.removeAllContentTypeParsers();
+  http.addContentTypeParser('*', { parseAs: 'string' }, http.getDefaultJsonParser('error', 'error'));
+  serveState(http, parts);
+  serveCatalog(http, parts.catalog);
+  servePredictions(http, parts.model);
+  return http;
+}
+
+/** A server that has nothing yet. Every body of an error is {"error": "..."}, as TensorFlow Serving's. */
+export function createServer(): FastifyInstance {
   const http = Fastify({ logger: false, bodyLimit: 4 * mib, requestTimeout: 30_000, forceCloseConnections: true });
-  // Every body of an error is {"error": "..."}, as TensorFlow Serving's.
   http.setNotFoundHandler((request, reply) =>
     refuse(reply, 404, `Nothing is served at ${request.method} ${request.url.slice(0, 200)}.`),
   );
   http.setErrorHandler<Error & { readonly statusCode?: number }>((error, _request, reply) =>
     refuse(reply, error.statusCode ?? 500, error.message),
   );
-  // A body is JSON whatever it is called, as TensorFlow Serving has it: `curl -d` names it a form.
-  http.removeAllContentTypeParsers();
-  http.addContentTypeParser('*', { parseAs: 'string' }, http.getDefaultJsonParser('error', 'error'));
-  serveState(http, parts);
-  serveCatalog(http, parts.catalog);
-  serveBlocks(http, parts.block);
-  servePredictions(http, parts.model);
   return http;
 }
 

@@ -21,6 +21,8 @@ export interface ValidatorOptions {
   readonly listen: string;
   /** `host:port` of health, metrics, status and serving. */
   readonly http: string;
+  /** `host:port` of the blocks of models, for who is in the pod. */
+  readonly blocks: string;
   /** Folder under which data volumes are mounted (`configmap/<name>`, `claim/<name>`, `own`). */
   readonly mounts: string;
   /** File with this validator's own data, for models with `partition: own`. */

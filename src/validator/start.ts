@@ -7,6 +7,8 @@ export interface RunningValidator {
   readonly peerId: string;
   /** Base URL of its HTTP server. */
   readonly url: string;
+  /** Base URL of the server that gives blocks of models. */
+  readonly blocksUrl: string;
   /** Multiaddrs that it listens on. */
   readonly addresses: readonly string[];
   /** Settles when it has stopped and everything worth keeping is on disk. */

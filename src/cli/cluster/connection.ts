@@ -15,15 +15,19 @@ import {
 import { failed } from '../errors.ts';
 import type { ClusterFlags } from '../flags.ts';
 import type { Io } from '../io.ts';
+import { Tunnels } from '../pod/tunnels.ts';
 import { loadKubeConfig, namespaceOf } from './config.ts';
 
 /** What commands need to talk to a cluster. */
 export interface Connection {
   readonly client: Client;
   readonly transport: Transport;
+  /** Ways to ports of pods of `namespace`. */
+  readonly tunnels: Tunnels;
   /** URL of the API server. */
   readonly server: string;
   readonly namespace: string;
+  close(): Promise<void>;
 }
 
 /** Connects to the cluster that flags and environment name, does what is asked, and lets go of it. */
@@ -39,15 +43,20 @@ export async function withConnection<T>(
   } catch (error) {
     throw inWords(error, connection.server);
   } finally {
-    await connection.transport.close();
+    await connection.close();
   }
 }
 
-/** A connection for a kubeconfig. Whoever makes it closes `transport`. */
+/** A connection for a kubeconfig. Whoever makes it closes it. */
 export function connect(config: KubeConfig, namespace: string, signal: AbortSignal): Connection {
   const transport = new HttpTransport({ config, clock: systemClock });
   const client = new Client({ transport, userAgent: 'murmur', attempts: 3, signal });
-  return { client, transport, server: config.getCurrentCluster()?.server ?? '', namespace };
+  const tunnels = new Tunnels(config, namespace);
+  const close = async (): Promise<void> => {
+    await tunnels.close();
+    await transport.close();
+  };
+  return { client, transport, tunnels, server: config.getCurrentCluster()?.server ?? '', namespace, close };
 }
 
 /** The API server's refusals, said so that a person can act on them. Other errors are given back as they are. */

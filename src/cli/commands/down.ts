@@ -67,7 +67,7 @@ function presentSteps(setting: Setting, flags: SettingFlags, io: Io, signal: Abo
         } catch (error) {
           throw inWords(error, connection.server);
         } finally {
-          await connection.transport.close();
+          await connection.close();
         }
       },
     },

@@ -54,7 +54,7 @@ export async function userJoin(flags: UserJoinFlags, io: Io): Promise<void> {
     const trusted = await untilLetIn(from, entry, io);
     const until = new Date(entry.until).toISOString();
     io.err.write(`You are ${identity.peerId} in network ${network}, until ${until}.\n`);
-    await using session = await openSession(place, trusted, identity, flags, io);
+    await using session = await openSession(place, trusted, identity, flags);
     const user = await User.open({
       overlay: session.overlay,
       network: `${namespace}/${network}`,
@@ -124,7 +124,7 @@ async function forgetRows(
   const member = trusted.charter.members.find(({ peerId }) => peerId === identity.peerId);
   // Whoever is no member any more has no rows left: validators forget them with the membership.
   if (member?.role !== 'user') return [];
-  await using session = await openSession(place, trusted, identity, flags, io);
+  await using session = await openSession(place, trusted, identity, flags);
   const uid = trusted.charter.models.find(({ name }) => name === flags.model)?.uid ?? '';
   // Awaited here: the session ends with this block.
   return await forgetAt({ ...session, now: io.now }, uid, io.signal);

@@ -7,7 +7,7 @@ import type { Charter, CharterModel } from '../../overlay/index.ts';
 import type { Connection } from '../cluster/connection.ts';
 import { CommandError, failed, misused, reasonOf } from '../errors.ts';
 import type { Io } from '../io.ts';
-import { exchange, type Pod, refusalOf } from '../pod/exchange.ts';
+import { readBytes, refusalOf } from '../pod/exchange.ts';
 import { bar } from '../render/bar.ts';
 import { duration } from '../render/duration.ts';
 import { bytes as bytesText, count, plural } from '../render/numbers.ts';
@@ -16,7 +16,8 @@ import type { Certified } from './certified.ts';
 import { missingIn, type Present, PulledFolder } from './folder.ts';
 
 const second = 1000;
-const rawBlock = 'application/vnd.ipld.raw';
+/** Where a validator serves blocks, to its own pod alone. */
+const blocksPort = 8081;
 const blockDeadline = 30 * second;
 /** A refusal may be longer than a short block. */
 const minAnswerBytes = 4096;
@@ -179,21 +180,28 @@ class Progress {
 }
 
 const optionsOf = ({ connection, io, signal }: Around): Omit<BlockOptions, 'onBlock'> => ({
-  ask: (pod, block, until) => askFor(block, { ...connection, pod }, until),
+  ask: (pod, block, until) => askFor(pod, block, connection, until),
   wait: io.wait,
   signal,
 });
 
-async function askFor(block: WantedBlock, pod: Pod, signal: AbortSignal): Promise<Uint8Array> {
-  const { status, bytes } = await exchange(pod, {
-    path: `/ipfs/${block.cid}?format=raw`,
-    accept: rawBlock,
-    maxBytes: Math.max(block.bytes ?? MAX_MANIFEST_BYTES, minAnswerBytes),
-    deadline: blockDeadline,
-    signal,
-  });
-  if (status === 200) return bytes;
-  throw new Error(refusalOf(status, bytes));
+async function askFor(
+  pod: string,
+  block: WantedBlock,
+  { tunnels }: Connection,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const port = await tunnels.to(pod, blocksPort);
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(blockDeadline)]);
+  const answer = await fetch(`http://127.0.0.1:${port}/ipfs/${block.cid}?format=raw`, { signal: limit }).catch(
+    (error: unknown) => {
+      throw new Error(tunnels.refusal(pod) ?? reasonOf(error), { cause: error });
+    },
+  );
+  const longest = Math.max(block.bytes ?? MAX_MANIFEST_BYTES, minAnswerBytes);
+  const bytes = answer.body === null ? Buffer.alloc(0) : await readBytes(answer.body, longest);
+  if (answer.status === 200) return bytes;
+  throw new Error(refusalOf(answer.status, bytes));
 }
 
 function missing(error: unknown, model: string): unknown {

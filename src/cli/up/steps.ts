@@ -118,7 +118,7 @@ export function upSteps(
       } catch (error) {
         throw inWords(error, connection.server);
       } finally {
-        await connection.transport.close();
+        await connection.close();
       }
     }),
   ];

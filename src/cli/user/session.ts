@@ -2,7 +2,6 @@
 import { pino } from 'pino';
 import type { Model } from '../../api/index.ts';
 import { createOverlay, type Member, memoryCharterStore, type Overlay } from '../../overlay/index.ts';
-import { loadKubeConfig } from '../cluster/config.ts';
 import { type Connection, withConnection } from '../cluster/connection.ts';
 import { failed } from '../errors.ts';
 import type { ClusterFlags } from '../flags.ts';
@@ -12,7 +11,9 @@ import type { Io } from '../io.ts';
 import { chooseModel, chooseValidators } from '../predict/choose.ts';
 import type { Trusted } from '../pull/trusted.ts';
 import type { UserIdentity } from './identity.ts';
-import { Tunnels } from './tunnels.ts';
+
+/** Port of a validator on which it speaks libp2p. */
+const P2P_PORT = 4001;
 
 /** What both commands of a user are told. */
 export interface SessionFlags extends ClusterFlags {
@@ -49,14 +50,12 @@ export interface Session extends AsyncDisposable {
 
 /** Joins the overlay with the charter that was read. Pods are reached through the API server. */
 export async function openSession(
-  { namespace, listed, model }: Pick<Place, 'namespace' | 'listed' | 'model'>,
+  { namespace, tunnels, listed, model }: Pick<Place, 'namespace' | 'tunnels' | 'listed' | 'model'>,
   { signed, authority }: Trusted,
   identity: UserIdentity,
   flags: SessionFlags,
-  io: Io,
 ): Promise<Session> {
   const pods = new Map(listed.nodes.map(({ metadata, status }) => [metadata.name, status?.podName]));
-  const tunnels = new Tunnels(loadKubeConfig(flags, io), namespace);
   const overlay = createOverlay({
     network: `${namespace}/${model.spec.network}`,
     identity: identity.key,
@@ -67,7 +66,6 @@ export async function openSession(
   });
   const close = async (): Promise<void> => {
     await overlay.stop();
-    await tunnels[Symbol.asyncDispose]();
   };
   try {
     await overlay.start();
@@ -79,7 +77,8 @@ export async function openSession(
     overlay,
     reach: async ({ name }) => {
       const pod = pods.get(name);
-      return pod === undefined ? undefined : tunnels.to(pod);
+      // Whoever else on this machine connects to the port meets a validator's handshake, which lets in members only.
+      return pod === undefined ? undefined : `/ip4/127.0.0.1/tcp/${await tunnels.to(pod, P2P_PORT)}`;
     },
     refusals: () => tunnels.refusals,
     [Symbol.asyncDispose]: close,

@@ -99,6 +99,7 @@ export class Flock implements AsyncDisposable {
       signer: socket,
       listen: bird.member.addresses[0]!,
       http: '127.0.0.1:0',
+      blocks: '127.0.0.1:0',
       mounts: path.join(bird.folder, 'mounts'),
       ...(existsSync(ownData) ? { ownData } : {}),
       log,

@@ -23,6 +23,7 @@ async function options(overrides: Partial<ValidatorOptions> = {}): Promise<Valid
     signer: path.join(home, 'signer.sock'),
     listen: '/ip4/127.0.0.1/tcp/0',
     http: '127.0.0.1:0',
+    blocks: '127.0.0.1:0',
     mounts: path.join(home, 'mounts'),
     log: silent,
     signal: stop.signal,

@@ -1,5 +1,5 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,13 +18,13 @@ export type Meddle = (
 
 /** What the cluster has. */
 export interface ClusterInit {
-  /** Pods by name, with the base URL of their HTTP servers. */
-  readonly pods: () => ReadonlyMap<string, string>;
+  /** Pods by name, with the base URLs of their HTTP servers: for everybody, and for blocks, to the pod alone. */
+  readonly pods: () => ReadonlyMap<string, { readonly url: string; readonly blocksUrl: string }>;
   readonly models: () => readonly { readonly name: string; readonly uid: string; readonly spec: object }[];
   /** File with the charter. */
   readonly charter: string;
   readonly authority: string;
-  /** Ports on which pods speak libp2p: the way there leads through port-forward. */
+  /** Ports on which pods speak libp2p. */
   readonly ports?: () => ReadonlyMap<string, number>;
   /** A user's entry is written or, without data, removed. */
   readonly onEntry?: (data: Readonly<Record<string, string>> | undefined) => Promise<void>;
@@ -35,6 +35,8 @@ export class FakeCluster implements AsyncDisposable {
   readonly folder: string;
   readonly #init: ClusterInit;
   readonly #server = createServer((request, response) => void this.#answer(request, response));
+  /** By pod: what stands before its blocks. */
+  readonly #meddlers = new Map<string, Server>();
   #kubeconfig = '';
   /** Whether the operator's namespace may be read. */
   seesOperator = true;
@@ -51,7 +53,7 @@ export class FakeCluster implements AsyncDisposable {
 
   static async start(init: ClusterInit): Promise<FakeCluster> {
     const cluster = new FakeCluster(await mkdtemp(join(tmpdir(), 'murmur-pull-')), init);
-    cluster.#server.on('upgrade', (request, socket, head) => cluster.#forward(request, socket as Socket, head));
+    cluster.#server.on('upgrade', (request, socket, head) => void cluster.#forward(request, socket as Socket, head));
     await new Promise<void>((resolve) => cluster.#server.listen(0, '127.0.0.1', resolve));
     const { port } = cluster.#server.address() as AddressInfo;
     cluster.#kubeconfig = join(cluster.folder, 'kubeconfig');
@@ -74,8 +76,10 @@ export class FakeCluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
+    for (const server of [this.#server, ...this.#meddlers.values()]) {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
     await rm(this.folder, { recursive: true, force: true });
   }
 
@@ -102,10 +106,10 @@ export class FakeCluster implements AsyncDisposable {
   }
 
   /** As a kubelet: two channels for the port, of which the first is the bytes and the second says what went wrong. */
-  #forward(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    const [, pod = ''] =
-      /^\/api\/v1\/namespaces\/test\/pods\/([^/]+)\/portforward\?ports=4001$/.exec(request.url ?? '') ?? [];
-    const port = this.#init.ports?.().get(pod);
+  async #forward(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    const [, pod = '', wanted] =
+      /^\/api\/v1\/namespaces\/test\/pods\/([^/]+)\/portforward\?ports=(4001|8081)$/.exec(request.url ?? '') ?? [];
+    const port = wanted === '8081' ? await this.#blocksPort(pod) : this.#init.ports?.().get(pod);
     if (port === undefined) return void socket.end('HTTP/1.1 404 Not Found\r\n\r\n');
     new WebSocketServer({ noServer: true, handleProtocols: () => 'v4.channel.k8s.io' }).handleUpgrade(
       request,
@@ -113,7 +117,7 @@ export class FakeCluster implements AsyncDisposable {
       head,
       (ws) => {
         const label = Buffer.alloc(2);
-        label.writeUInt16LE(4001);
+        label.writeUInt16LE(Number(wanted));
         for (const channel of [0, 1]) ws.send(Buffer.concat([Buffer.of(channel), label]));
         const there = connect(port, '127.0.0.1');
         there.on('data', (bytes) => ws.send(Buffer.concat([Buffer.of(0), bytes])));
@@ -126,11 +130,34 @@ export class FakeCluster implements AsyncDisposable {
   }
 
   async #proxy(pod: string, path: string, accept: string): Promise<{ status: number; body: Buffer }> {
-    const url = this.#init.pods().get(pod);
-    if (path.startsWith('/ipfs/')) this.asked.push(pod);
+    const url = this.#init.pods().get(pod)?.url;
     if (url === undefined) return { status: 404, body: Buffer.from('{"message": "pods not found"}') };
-    const answer = await fetch(`${url}${path}`, { headers: { accept } });
+    return this.#ask(pod, `${url}${path}`, path, accept);
+  }
+
+  /** What a validator answers, meddled with. */
+  async #ask(pod: string, url: string, path: string, accept: string): Promise<{ status: number; body: Buffer }> {
+    const answer = await fetch(url, { headers: { accept } });
     return this.meddle(pod, path, { status: answer.status, body: Buffer.from(await answer.arrayBuffer()) });
+  }
+
+  /** A port that leads to the pod's blocks. */
+  async #blocksPort(pod: string): Promise<number | undefined> {
+    const url = this.#init.pods().get(pod)?.blocksUrl;
+    if (url === undefined) return undefined;
+    let server = this.#meddlers.get(pod);
+    if (server === undefined) {
+      server = createServer((request, response) => {
+        const path = request.url ?? '';
+        this.asked.push(pod);
+        void this.#ask(pod, `${url}${path}`, path, request.headers.accept ?? '').then(({ status, body }) => {
+          response.writeHead(status).end(body);
+        });
+      });
+      this.#meddlers.set(pod, server);
+      await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
+    }
+    return (server.address() as AddressInfo).port;
   }
 
   async #object(path: string): Promise<object | 'forbidden' | undefined> {

@@ -112,7 +112,7 @@ beforeAll(async () => {
   });
   await user.start();
   cluster = await FakeCluster.start({
-    pods: () => new Map([...flock.birds].map(([name, { running }]) => [name, running.url])),
+    pods: () => new Map([...flock.birds].map(([name, { running }]) => [name, running])),
     models: () => [{ name: 'digits', uid, spec: calm.spec }],
     charter: flock.charterFile,
     authority: flock.authority,
@@ -346,7 +346,7 @@ describe('a stock IPFS client', () => {
     const manifest = decodeManifest(await readFile(join(cluster.folder, 'model', 'manifest.cbor')));
     const holder = (await flock.status('flock-1')).held.find(({ cid }: { cid: string }) => cid === version);
     expect(holder.have).toBe(holder.chunks);
-    const { hostname, port } = new URL(flock.birds.get('flock-1')!.running.url);
+    const { hostname, port } = new URL(flock.birds.get('flock-1')!.running.blocksUrl);
     const quiet = Object.assign(() => undefined, { error: () => undefined, trace: () => undefined, enabled: false });
     const gateway = trustlessGatewayBlockBroker({ allowInsecure: true, allowLocal: true })({
       routing: {

@@ -40,7 +40,7 @@ beforeAll(async () => {
     return seen.every(({ models }) => models[0]?.age > 0) || undefined;
   });
   cluster = await FakeCluster.start({
-    pods: () => new Map([...flock.birds].map(([name, { running }]) => [name, running.url])),
+    pods: () => new Map([...flock.birds].map(([name, { running }]) => [name, running])),
     ports: () => ports,
     models: () => [{ name: 'digits', uid: model.uid, spec: model.spec }],
     charter: flock.charterFile,

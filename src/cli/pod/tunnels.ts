@@ -2,18 +2,13 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { type KubeConfig, PortForward } from '@kubernetes/client-node';
-import { printable } from '../pod/exchange.ts';
+import { printable } from './exchange.ts';
 
-/** Port of a validator on which it speaks libp2p. */
-const P2P_PORT = 4001;
-
-/**
- * Local ports that lead to pods. Whoever else on this machine connects to one meets a validator's handshake, which lets in
- * members only; and what goes through is encrypted from end to end, so the API server reads nothing.
- */
-export class Tunnels implements AsyncDisposable {
+/** Local ports that lead to ports of pods: also to those that a pod opens to itself alone. */
+export class Tunnels {
   readonly #forward: PortForward;
   readonly #namespace: string;
+  /** By pod and port. */
   readonly #ports = new Map<string, Promise<number>>();
   readonly #servers = new Set<Server>();
   readonly #sockets = new Set<Socket>();
@@ -25,11 +20,17 @@ export class Tunnels implements AsyncDisposable {
     this.#namespace = namespace;
   }
 
-  /** A multiaddr of this machine that leads to the pod. Nothing is connected before somebody dials it. */
-  async to(pod: string): Promise<string> {
-    const port = this.#ports.get(pod) ?? this.#listen(pod);
-    this.#ports.set(pod, port);
-    return `/ip4/127.0.0.1/tcp/${await port}`;
+  /** The port of 127.0.0.1 that leads to this one of the pod. Nothing is connected before somebody dials it. */
+  to(pod: string, port: number): Promise<number> {
+    const key = `${pod}:${port}`;
+    const local = this.#ports.get(key) ?? this.#listen(pod, port);
+    this.#ports.set(key, local);
+    return local;
+  }
+
+  /** Why the pod cannot be reached, as far as the API server said. */
+  refusal(pod: string): string | undefined {
+    return this.#refused.get(pod);
   }
 
   /** Why pods cannot be reached, as far as the API server said. */
@@ -37,13 +38,14 @@ export class Tunnels implements AsyncDisposable {
     return [...this.#refused].map(([pod, why]) => `${pod}: ${why}`);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await Promise.all([...this.#servers].map((server) => new Promise((resolve) => server.close(resolve))));
   }
 
-  #listen(pod: string): Promise<number> {
-    const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => void this.#connect(socket, pod));
+  #listen(pod: string, port: number): Promise<number> {
+    const options = { pauseOnConnect: true, noDelay: true };
+    const server = createServer(options, (socket) => void this.#connect(socket, pod, port));
     this.#servers.add(server);
     return new Promise((resolve, reject) => {
       server.once('error', reject);
@@ -54,7 +56,7 @@ export class Tunnels implements AsyncDisposable {
     });
   }
 
-  async #connect(socket: Socket, pod: string): Promise<void> {
+  async #connect(socket: Socket, pod: string, port: number): Promise<void> {
     this.#sockets.add(socket);
     socket.on('error', () => undefined);
     socket.on('close', () => this.#sockets.delete(socket));
@@ -65,7 +67,7 @@ export class Tunnels implements AsyncDisposable {
       socket.destroy();
     });
     try {
-      const opened = await this.#forward.portForward(this.#namespace, pod, [P2P_PORT], socket, errors, socket);
+      const opened = await this.#forward.portForward(this.#namespace, pod, [port], socket, errors, socket);
       if (typeof opened === 'function') throw new Error('the forwarder did not open a connection');
       opened.onclose = () => socket.destroy();
       opened.onerror = () => socket.destroy();
