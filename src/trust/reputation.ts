@@ -15,7 +15,10 @@ export type Interaction = 'ok' | 'malformed' | 'timeout' | 'refused' | 'oversize
 
 /** Where everybody starts, and what a silent peer drifts back to. */
 export const NEUTRAL = 0.5;
-/** The score is 0.3 storage + 0.4 learning + 0.3 interactions: what a fleet is for weighs most. */
+/**
+ * The score is storage^0.3 learning^0.4 interactions^0.3, a weighted geometric mean: what a fleet is for weighs most, and
+ * who is of no use in one part is made up for by no other. Somebody who stores well and poisons models has no good name.
+ */
 export const PART_WEIGHTS = { storage: 0.3, learning: 0.4, interactions: 0.3 } as const;
 
 /**
@@ -163,7 +166,9 @@ export function aggregate(reports: readonly Omit<Reputation, 'score'>[]): Reputa
 
 function scoreOf(parts: Omit<Reputation, 'score'>): number {
   const { storage, learning, interactions } = PART_WEIGHTS;
-  return clamp(storage * parts.storage + learning * parts.learning + interactions * parts.interactions);
+  return clamp(
+    clamp(parts.storage) ** storage * clamp(parts.learning) ** learning * clamp(parts.interactions) ** interactions,
+  );
 }
 
 function median(values: readonly number[]): number {

@@ -11,6 +11,18 @@ describe('a reputation', () => {
     expect(book().of('anybody')).toEqual({ score: 0.5, storage: 0.5, learning: 0.5, interactions: 0.5 });
   });
 
+  it('gives no good name to who poisons models, however well it stores and behaves', () => {
+    const one = book();
+    for (let nth = 0; nth < 80; nth++) {
+      one.challengePassed('liar');
+      one.interaction('liar', 'ok');
+      one.mergeEffect('liar', 0.2, 4);
+    }
+    const { score, storage } = one.of('liar');
+    expect(storage).toBeGreaterThan(0.95);
+    expect(score).toBeLessThan(0.2);
+  });
+
   it('stays within 0..1 and its score between its parts, whatever happens', () => {
     const event = fc.oneof(
       fc
