@@ -2,6 +2,7 @@ import { describe } from 'vitest';
 import { badInput } from './bad-input.ts';
 import { byHand } from './by-hand.ts';
 import { byLabel } from './by-label.ts';
+import { byzantine } from './byzantine.ts';
 import { docs } from './docs.ts';
 import { flock } from './flock.ts';
 import { operatorAway } from './operator-away.ts';
@@ -31,4 +32,5 @@ sideBySide(function theFleet() {
 }, badInput);
 sideBySide(operatorAway, byHand, tensorflow);
 byLabel();
+byzantine();
 removal();
