@@ -153,7 +153,7 @@ const DEFENCES: Readonly<Record<string, Pick<FleetOptions, 'guard' | 'reputation
   'ball alone': {
     learning: {},
     reputation: false,
-    guard: () => new Guard({ guessing: 1, probe: () => 0 }, true),
+    guard: () => new Guard({ guessing: 1, probe: () => 0 }, { clips: true, alike: false }),
   },
   'probe, ball, reputation': { learning: {} },
 };

@@ -5,7 +5,7 @@ import { STEADY, TokenAccount } from '../../src/learning/index.ts';
 import type { Layout } from '../../src/learning/layout.ts';
 import { Participant } from '../../src/learning/participant.ts';
 import { type Random, seeded } from '../../src/learning/random.ts';
-import { clipsIn, createRouting, createStrategy, packingOf } from '../../src/learning/strategies.ts';
+import { createRouting, createStrategy, guardTermsOf, packingOf } from '../../src/learning/strategies.ts';
 import type { Trainee } from '../../src/learning/trainee.ts';
 import { NEUTRAL, ReputationBook } from '../../src/trust/index.ts';
 import { ExchangeLoop } from '../../src/validator/exchange-loop.ts';
@@ -96,7 +96,7 @@ export class Fleet {
         start,
         strategy: createStrategy(learning, start.length),
         packing: packingOf(learning.compression),
-        guard: options.guard?.(trainee) ?? new Guard(trainee, clipsIn({ data: { partition }, learning })),
+        guard: options.guard?.(trainee) ?? new Guard(trainee, guardTermsOf({ data: { partition }, learning })),
       }),
     }));
     const members = this.peers.map(({ id }) => id);

@@ -38,7 +38,7 @@ import {
   splitRows,
 } from './split.ts';
 import { type Start, startOf } from './start-model.ts';
-import { clipsIn, createStrategy, packingOf } from './strategies.ts';
+import { createStrategy, guardTermsOf, packingOf } from './strategies.ts';
 import type { Way } from './strategy.ts';
 import { prepareData, type Tables } from './tables.ts';
 import { checkTokens } from './tokens.ts';
@@ -126,7 +126,7 @@ export class Engine {
       start,
       strategy: createStrategy(spec.learning, network.layout.size),
       packing: packingOf(spec.learning.compression),
-      guard: new Guard(trainee, clipsIn(spec)),
+      guard: new Guard(trainee, guardTermsOf(spec)),
     });
     if (init.resume !== undefined) this.load(init.resume);
   }

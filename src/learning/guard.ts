@@ -41,6 +41,14 @@ export interface Judgement {
   readonly reason?: string;
 }
 
+/** How strict a guard is. */
+export interface GuardTerms {
+  /** Whether models far away are drawn nearer. */
+  readonly clips: boolean;
+  /** Whether all learn from data of the same kind, so that honest models lie close together. */
+  readonly alike: boolean;
+}
+
 /**
  * Stands between received models and one's own: first the shared probe says whether a model is good enough, then the
  * ball limits how far it may move one's own, then its sender's good name weighs it.
@@ -50,10 +58,9 @@ export class Guard {
   readonly #gate: ProbeGate;
   readonly #ball: Ball | undefined;
 
-  /** @param clips whether models far away are drawn nearer */
-  constructor(judged: Pick<Trainee, 'probe' | 'guessing'>, clips: boolean) {
+  constructor(judged: Pick<Trainee, 'probe' | 'guessing'>, { clips, alike }: GuardTerms) {
     this.#judged = judged;
-    this.#gate = new ProbeGate(judged.guessing);
+    this.#gate = new ProbeGate(judged.guessing, alike);
     this.#ball = clips ? new Ball() : undefined;
   }
 
@@ -75,7 +82,7 @@ export class Guard {
     const distance = apart === 0 ? 0 : apart / length;
     const lossBefore = this.#judged.probe(own);
     const lossAfter = this.#judged.probe(received);
-    const limit = this.#gate.limit(lossBefore, share);
+    const limit = this.#gate.limit(lossBefore, share, isNeighbours);
     if (isNeighbours) this.#gate.remember(lossAfter, share);
     // NaN and Infinity are above every limit.
     if (!(lossAfter <= limit)) {

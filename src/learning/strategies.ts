@@ -4,6 +4,7 @@ import { packFactors, packFloat32, packInt8, packTop2 } from './compression.ts';
 import { FederatedStrategy } from './federated.ts';
 import type { FramePacking } from './frame.ts';
 import { GossipStrategy } from './gossip.ts';
+import type { GuardTerms } from './guard.ts';
 import { OuterStrategy } from './outer.ts';
 import { PeerRouting } from './peer-routing.ts';
 import type { Routing, RoutingInit } from './routing.ts';
@@ -61,13 +62,14 @@ export function packingOf({ bits, topK, rank }: Learning['compression']): FrameP
   return { weights, change: weights };
 }
 
-/** Whether received models that are far away are drawn nearer: `spec.learning.clip`. */
-export function clipsIn({
+/** How strictly received models are looked at: `spec.learning.clip`, and how the data are dealt out. */
+export function guardTermsOf({
   data,
   learning,
 }: {
   readonly data: Pick<ModelData, 'partition'>;
   readonly learning: Learning;
-}): boolean {
-  return learning.clip === 'ball' || (learning.clip === 'auto' && data.partition === 'iid');
+}): GuardTerms {
+  const alike = data.partition === 'iid';
+  return { alike, clips: learning.clip === 'ball' || (learning.clip === 'auto' && alike) };
 }

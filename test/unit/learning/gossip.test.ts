@@ -8,7 +8,8 @@ describe('gossip learning on the digits, four validators', () => {
   it('reaches 0.95 on every validator within 300 exchanges, each seeing a quarter of the data', limit, async () => {
     const engines = await fleet(4);
     const refused = gossip(engines, 150);
-    expect(refused).toBe(0);
+    // What an honest model costs that is a little behind the others: one in twenty, of those that are no better than one's own.
+    expect(refused).toBeLessThanOrEqual(0.05 * 600);
     expect(leastAccuracy(engines)).toBeGreaterThanOrEqual(0.95);
   });
 

@@ -31,7 +31,7 @@ describe('the guard', () => {
   const weights = (...values: number[]) => Float32Array.from(values);
 
   it('lets nothing in that the probe finds bad, and says what it found', () => {
-    const guard = new Guard(judged, true);
+    const guard = new Guard(judged, { clips: true, alike: false });
     expect(guard.judge(weights(0.5, 0), weights(3, 0), 0.5, false, 1)).toMatchObject({
       force: 0,
       lossBefore: 0.5,
@@ -42,15 +42,17 @@ describe('the guard', () => {
   });
 
   it('goes as far as the ball and its trust in the sender let it', () => {
-    const guard = new Guard(judged, true);
+    const guard = new Guard(judged, { clips: true, alike: false });
     for (let i = 0; i < 20; i++) guard.judge(weights(0.5, 1), weights(0.5, 2), 0.5, false, 1);
     expect(guard.judge(weights(0.5, 1), weights(0.5, 5), 0.5, false, 1).force).toBeCloseTo(0.25, 6);
     expect(guard.judge(weights(0.5, 1), weights(0.5, 5), 0.5, false, 0.5).force).toBeCloseTo(0.125, 6);
-    expect(new Guard(judged, false).judge(weights(0.5, 1), weights(0.5, 500), 0.5, false, 1).force).toBe(1);
+    expect(
+      new Guard(judged, { clips: false, alike: false }).judge(weights(0.5, 1), weights(0.5, 500), 0.5, false, 1).force,
+    ).toBe(1);
   });
 
   it('takes whole what is of use only whole', () => {
-    const guard = new Guard(judged, true);
+    const guard = new Guard(judged, { clips: true, alike: false });
     for (let i = 0; i < 20; i++) guard.judge(weights(0.5, 1), weights(0.5, 2), 0.5, false, 1);
     expect(guard.judge(weights(0.5, 1), weights(0.5, 50), 1, true, 0.5).force).toBe(1);
   });

@@ -61,7 +61,7 @@ describe('merge by age', () => {
 
   it('measures how far apart two models are, relative to one’s own length', () => {
     const distance = (own: number[], received: number[]) =>
-      new Guard({ probe: () => 0, guessing: 1 }, false).judge(
+      new Guard({ probe: () => 0, guessing: 1 }, { clips: false, alike: false }).judge(
         Float32Array.from(own),
         Float32Array.from(received),
         0.5,
@@ -125,6 +125,17 @@ describe('the probe gate', () => {
     const gate = new ProbeGate(guessing);
     for (let i = 0; i < 32; i++) gate.remember(0.2 + 0.05 * (i % 16), 0.5);
     expect(gate.limit(0.1, 0.5)).toBeGreaterThan(0.95);
+  });
+
+  it('is narrow where all learn from data of the same kind, but not for the models of others', () => {
+    const gate = new ProbeGate(guessing, true);
+    for (let i = 0; i < 32; i++) gate.remember(0.2 + 0.01 * (i % 10), 0.5);
+    // The median is 0.25, the lowest tenth 0.20.
+    expect(gate.limit(0.05, 0.5)).toBeCloseTo(0.27, 1);
+    expect(gate.limit(0.05, 0.5)).toBeLessThan(0.28);
+    expect(gate.limit(0.05, 0.5, false)).toBeCloseTo(0.45, 1);
+    for (let i = 0; i < 32; i++) gate.remember(0, 0.5);
+    expect(gate.limit(0, 0.5)).toBe(0);
   });
 
   it('is not widened by bad models while they are fewer than half, taken or refused', () => {

@@ -21,7 +21,7 @@ const trainee: Trainee = {
   probe: ([first = 0]) => Math.abs(10 - first),
 };
 
-function participant(learning: object = {}, guard = new Guard(trainee, false)): Participant {
+function participant(learning: object = {}, guard = new Guard(trainee, { clips: false, alike: false })): Participant {
   const { learning: chosen } = ModelSpec.parse({
     data: { source: { builtin: 'digits' }, classes: 10 },
     learning: { ...learning, compression: { bits: 32, ...(learning as { compression?: object }).compression } },
@@ -74,7 +74,7 @@ describe('a frame for who takes no part in the strategy', () => {
   });
 
   it('is held against the probe, which those of neighbours are not held against it', () => {
-    const guard = new Guard(trainee, true);
+    const guard = new Guard(trainee, { clips: true, alike: false });
     const [one, bad, fair] = [participant({}, guard), participant(), participant()];
     one.load(Float32Array.of(9.5, 0, 0, 0), 100);
     bad.load(Float32Array.of(-90, 0, 0, 0), 100);
