@@ -526,6 +526,13 @@ export class Swarm {
       if (isHave) for (const peer of ours.revealing?.passedOn(index, link.peer) ?? []) credited.add(peer);
     }
     if (ours === undefined) return;
+    // Who had a chunk may not have been told that we have it, too (see #announce).
+    if (!isHave && ours.revealing === undefined && link.opened.has(ours.key))
+      this.#show(
+        link,
+        ours,
+        at.filter((index) => ours.map.has(index)),
+      );
     // A second one has everything: from here on they are two to give, and neither need hold back.
     if (ours.revealing !== undefined && theirs.map.complete) this.#stopRevealing(ours);
     for (const peer of credited) {

@@ -283,6 +283,21 @@ describe('a swarm', () => {
     expect(held(one, built)).toBe(39);
   });
 
+  it('gets back what it has lost from who got it meanwhile', async () => {
+    const net = new SimNet();
+    const [keeper, ...others] = await Promise.all(
+      ['keeper', 'a', 'b'].map((name) => holder(net, name, built, { indexes: [0, 1] })),
+    );
+    const late = await follower(net, 'late', built);
+    const get = (peer: SimPeer, sources: readonly string[]) =>
+      peer.swarm.download(built.cid, { units: unitsOf(built, [0]), sources: () => sources });
+    await net.time.until(get(late, ['keeper', 'a', 'b']));
+    for (const { name } of others) net.leave(name);
+    await keeper!.store.delete(built.chunks[0]!.cid);
+    await net.time.until(get(keeper!, ['late']));
+    expect(held(keeper!, built)).toBe(2);
+  });
+
   it('bears any words in any order, and serves others as before', async () => {
     const n = fc.integer({ min: 0, max: 3 });
     const at = fc.array(fc.integer({ min: 0, max: 45 }), { maxLength: 60 });
