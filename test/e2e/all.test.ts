@@ -10,6 +10,7 @@ import { removal } from './removal.ts';
 import { rollout } from './rollout.ts';
 import { strangers } from './strangers.ts';
 import { tensorflow } from './tensorflow.ts';
+import { users } from './users.ts';
 
 /** These parts run at once, each in its own order. */
 const sideBySide = (...parts: readonly (() => void)[]): void => {
@@ -27,6 +28,7 @@ const sideBySide = (...parts: readonly (() => void)[]): void => {
 sideBySide(function theFleet() {
   flock();
   docs();
+  users();
   rollout();
   strangers();
 }, badInput);

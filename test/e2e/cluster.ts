@@ -124,6 +124,7 @@ export interface ValidatorStatus {
     readonly startedFrom?: 'scratch' | 'checkpoint' | 'certified';
     readonly accuracy?: number;
     readonly loss?: number;
+    readonly userRows?: number;
     readonly problem?: { readonly reason: string; readonly message: string };
     readonly certified?: { readonly cid: string; readonly age: number };
   }[];
