@@ -58,6 +58,9 @@ export const COLUMNS: Readonly<Record<KindName, readonly Column[]>> = {
     text('Version', '.status.version.short', 'newest certified version'),
     text('Replicated', '.status.shards.summary', 'shards with all their replicas, of all'),
     AGE,
+    wide(
+      text('To-Target', '.status.target.summary', 'time until it was Converged first, or an estimate of what is left'),
+    ),
   ],
   ModelShard: [
     text('Model', '.spec.modelRef.name'),

@@ -30,6 +30,8 @@ const target = ruled(
   ],
 );
 
+export type Target = z.output<typeof target>;
+
 /** Ways to learn together. */
 export const STRATEGY_NAMES = ['gossip', 'outer', 'federated', 'grouped'] as const;
 type StrategyName = (typeof STRATEGY_NAMES)[number];
@@ -162,6 +164,13 @@ export const learning = ruled(
     outer: outer.optional().describe('For strategy: outer. How validators step together.'),
     aggregator: aggregator.optional().describe('For strategy: federated or grouped. How aggregators work.'),
     target: target.optional().describe('When the model counts as Converged.'),
+    stopAtTarget: z
+      .boolean()
+      .optional()
+      .describe(
+        'true: validators train no further while every one of them has reached the target, and go on when one has fallen ' +
+          'clearly below it for half a minute. They serve, vote and keep chunks meanwhile. Default: false.',
+      ),
   }),
   [
     {
@@ -189,6 +198,12 @@ export const learning = ruled(
       says: 'learning.aggregator.groups goes with strategy: grouped only: remove it, or set strategy: grouped.',
       at: '.aggregator',
       holds: (self) => self.strategy === 'grouped' || self.aggregator?.groups === undefined,
+    },
+    {
+      cel: '!has(self.stopAtTarget) || !self.stopAtTarget || has(self.target)',
+      says: 'learning.stopAtTarget needs a learning.target to stop at: set one, or remove stopAtTarget.',
+      at: '.stopAtTarget',
+      holds: (self) => self.stopAtTarget !== true || self.target !== undefined,
     },
   ],
 );

@@ -92,6 +92,32 @@ const modelStatus = z.object({
   divergence: measured
     .optional()
     .describe("Mean distance of validators' weights from each other, relative to their length."),
+  startedAt: z
+    .string()
+    .max(64)
+    .meta({ format: 'date-time' })
+    .optional()
+    .describe('When its first update was heard of.'),
+  target: z
+    .object({
+      metric: z.string().max(16),
+      value: z.string().max(32),
+      reached: z.boolean().describe('As condition Converged says it.'),
+      reachedAt: z.string().max(64).meta({ format: 'date-time' }).optional().describe('When it was Converged first.'),
+      secondsTaken: count.optional().describe('From its first update until it was Converged first.'),
+      secondsLeft: count
+        .optional()
+        .describe('Until it will be Converged, by what it learned lately; absent where that shows no trend.'),
+      shortSince: z
+        .string()
+        .max(64)
+        .meta({ format: 'date-time' })
+        .optional()
+        .describe('Since when a validator of a Converged model is clearly short of the target.'),
+      summary: z.string().max(64).optional().describe('"58 s", or "about 3 min left".'),
+    })
+    .optional()
+    .describe('How far it is to learning.target. Times are about the target that is named here.'),
   shards: z
     .object({
       ready: count.describe('Shards that have all their replicas.'),

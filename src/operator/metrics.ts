@@ -71,6 +71,16 @@ export function operatorMetrics(registry: Registry = new Registry()) {
     '1 where the target is reached on every validator.',
     ofModel,
   );
+  const timeToTarget = gauge(
+    'murmuration_model_time_to_target_seconds',
+    'Time from the first update until the target was reached first.',
+    ofModel,
+  );
+  const timeLeft = gauge(
+    'murmuration_model_time_left_seconds',
+    'Estimate of the time until the target is reached; absent where there is no trend.',
+    ofModel,
+  );
   const versionUpdates = gauge(
     'murmuration_version_updates_count',
     'Age of the newest certified version, in local updates.',
@@ -169,6 +179,11 @@ export function operatorMetrics(registry: Registry = new Registry()) {
         set(validatorAccuracy, { ...labels, validator: node }, report.accuracy ?? undefined);
       }
       converged.set(labels, isTrue(status.conditions, 'Converged'));
+      const { secondsTaken, secondsLeft } = status.target ?? {};
+      for (const [to, value] of [[timeToTarget, secondsTaken] as const, [timeLeft, secondsLeft] as const]) {
+        if (value === undefined) to.remove(labels);
+        else to.set(labels, value);
+      }
       set(versionUpdates, labels, status.version?.age);
       set(
         versionTime,
@@ -179,7 +194,7 @@ export function operatorMetrics(registry: Registry = new Registry()) {
     /** A model that is gone takes its series with it. */
     forgetModel({ metadata, spec }: Model): void {
       const labels = { namespace: metadata.namespace ?? '', network: spec.network, model: metadata.name };
-      const all = [accuracy, loss, divergence, updates, converged, versionUpdates, versionTime];
+      const all = [accuracy, loss, divergence, updates, converged, timeToTarget, timeLeft, versionUpdates, versionTime];
       for (const one of all) one.remove(labels);
     },
     observeShard({ metadata, spec }: ModelShard, status: ModelShardStatus): void {

@@ -103,6 +103,9 @@ const QUIET: ReadonlySet<string> = new Set([
   'ValidatorsNotReady',
 ]);
 
+/** Reasons that are no trouble: somebody wanted it so. */
+const WANTED: ReadonlySet<string> = new Set(['Deleting', 'Draining', 'TargetReached']);
+
 /** An event for each of these conditions that changed to something that a person cares about. */
 export function transitions(
   types: readonly string[],
@@ -118,7 +121,7 @@ export function transitions(
       return [{ type: 'Normal' as const, reason: type, action: 'Observe', note: is.message }];
     }
     if (QUIET.has(is.reason) || is.status === 'Unknown') return [];
-    const type_ = is.reason === 'Deleting' || is.reason === 'Draining' ? ('Normal' as const) : ('Warning' as const);
+    const type_ = WANTED.has(is.reason) ? ('Normal' as const) : ('Warning' as const);
     return [{ type: type_, reason: is.reason, action: 'Observe', note: is.message }];
   });
 }

@@ -37,6 +37,10 @@ export interface ModelLine {
   readonly converged: boolean;
   /** From the making of the Model until it converged, milliseconds. */
   readonly convergedAfter?: number;
+  /** From the model's first update until it was converged first, milliseconds. */
+  readonly timeToTarget?: number;
+  /** Estimate of the time until it will be converged, milliseconds; absent where there is no trend. */
+  readonly timeLeft?: number;
   readonly target?: { readonly metric: 'accuracy' | 'loss'; readonly value: number };
   /** Least accuracy among validators, 0..1. */
   readonly accuracy?: number;
@@ -133,6 +137,8 @@ function modelLine(model: Model, shards: readonly ModelShard[]): ModelLine {
     ready: isReady(model),
     converged: converged?.status === 'True',
     ...known('convergedAfter', convergedAfter(model, converged)),
+    ...known('timeToTarget', milliseconds(status?.target?.secondsTaken)),
+    ...known('timeLeft', milliseconds(status?.target?.secondsLeft)),
     ...known('target', target && { metric: target.metric, value: Number(target.value) }),
     ...known('accuracy', number(status?.accuracy)),
     ...known('loss', number(status?.loss)),
@@ -210,6 +216,9 @@ function number(text: string | undefined): number | undefined {
   const value = text === undefined || text === '' ? Number.NaN : Number(text);
   return Number.isFinite(value) ? value : undefined;
 }
+
+const milliseconds = (seconds: number | undefined): number | undefined =>
+  seconds === undefined ? undefined : seconds * 1000;
 
 /** A field that is left out where its value is not known. */
 function known<K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } {

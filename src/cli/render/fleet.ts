@@ -91,7 +91,9 @@ function versionText({ version }: ModelLine): string {
 
 function progressText(model: ModelLine): string {
   if (model.converged) {
-    return model.convergedAfter === undefined ? 'converged' : `converged after ${duration(model.convergedAfter)}`;
+    const after = model.timeToTarget ?? model.convergedAfter;
+    return after === undefined ? 'converged' : `converged after ${duration(after)}`;
   }
-  return (model.updates ?? 0) > 0 ? 'learning' : 'starting';
+  if ((model.updates ?? 0) === 0) return 'starting';
+  return model.timeLeft === undefined ? 'learning' : `learning, about ${duration(model.timeLeft)} left`;
 }

@@ -12,20 +12,22 @@ import { perform } from '../perform.ts';
 import { proveSeen } from '../seen.ts';
 import { StatusWriter, transitions } from '../status-writer.ts';
 import { keysOf, look, watched } from '../watched.ts';
+import { Curves } from './curve.ts';
 import { planModel, takenNames, tooLarge } from './plan.ts';
-import { type ModelWorld, modelStatus } from './status.ts';
+import { furthest, type ModelWorld, modelStatus } from './status.ts';
 
 const PACE_MS = 500;
 
 /** Model: its ModelShards; the one writer of its status. */
 export function modelController(parts: Parts): Controller<Model> {
   const writer = new StatusWriter<Model, ModelStatus>(
-    ({ version, shards }) => [version?.cid, shards],
+    ({ version, shards, startedAt, target }) => [version?.cid, shards, startedAt, target?.reachedAt],
     (_, before, next) => [
       ...transitions(['Ready', 'Learning', 'Converged', 'Replicated'], before?.conditions, next.conditions),
       ...certified(before, next),
     ],
   );
+  const curves = new Curves();
   return new Controller(Model, watched.models)
     .watches(
       ModelShard,
@@ -39,7 +41,7 @@ export function modelController(parts: Parts): Controller<Model> {
     )
     .reads(Namespace)
     .on(parts.view.models)
-    .run(paced(PACE_MS, parts.now, (context) => reconcileModel(context, parts, writer)));
+    .run(paced(PACE_MS, parts.now, (context) => reconcileModel(context, parts, writer, curves)));
 }
 
 function certified(before: ModelStatus | undefined, next: ModelStatus): readonly EventNote[] {
@@ -53,6 +55,7 @@ async function reconcileModel(
   context: ReconcileContext,
   parts: Parts,
   writer: StatusWriter<Model, ModelStatus>,
+  curves: Curves,
 ): Promise<ReconcileResult> {
   const { stores, key } = context;
   const model = stores.of(Model).get(key);
@@ -69,7 +72,7 @@ async function reconcileModel(
     ...tooLarge(model, look.modelsOf(stores, namespace, model.spec.network)),
   ];
   const overlay = `${namespace}/${model.spec.network}`;
-  const world: ModelWorld = {
+  const heard = {
     model,
     now: parts.now(),
     learners: look.nodesOf(stores, namespace, model.spec.network).map((node) => ({
@@ -78,6 +81,11 @@ async function reconcileModel(
       leaving: node.metadata.deletionTimestamp !== undefined,
       heard: parts.view.heard(overlay, node.metadata.name),
     })),
+  };
+  const { target } = model.spec.learning;
+  const world: ModelWorld = {
+    ...heard,
+    curve: target === undefined ? [] : curves.note(model.metadata.uid, target, furthest(heard)),
     shards: shards().filter(({ metadata }) => metadata.ownerReferences?.some(({ uid }) => uid === model.metadata.uid)),
     version: parts.view.version(overlay, model.metadata.uid),
     listening: parts.view.isListening(overlay),

@@ -1,6 +1,7 @@
 import {
   findCondition,
   type ModelStatus,
+  meets,
   parseQuorum,
   REASONS,
   type Reason,
@@ -14,6 +15,8 @@ import type { CertifiedVersion } from '../network/view.ts';
 import { mean, measured } from '../numbers.ts';
 import type { Refusal } from '../refusal.ts';
 import { type Judgement, judged, no, progress, unknown, yes } from '../verdicts.ts';
+import type { Point } from './curve.ts';
+import { reachedOf, rests, startedAt, type Toward, toward } from './toward.ts';
 
 /** An age that has not grown for so long has stopped growing. ms */
 const STUCK_MS = 60_000;
@@ -38,6 +41,8 @@ export interface ModelWorld {
   /** The newest certified version that was heard of. */
   readonly version: CertifiedVersion | undefined;
   readonly listening: boolean;
+  /** How the value furthest from the target moved lately. */
+  readonly curve: readonly Point[];
 }
 
 /** What is fresh of the model, validator by validator. */
@@ -53,7 +58,8 @@ export function modelStatus(world: ModelWorld, refused: readonly Refusal[] = [])
   const { model, now, shards } = world;
   const before = model.status;
   const said = freshReports(world);
-  const conditions = judged(before?.conditions, judgeModel(world, said, refused), model.metadata.generation, now);
+  const aim = aimOf(world, said);
+  const conditions = judged(before?.conditions, judgeModel(world, said, refused, aim), model.metadata.generation, now);
   const version = versionOf(world, said);
   const total = shards.length;
   const ready = shards.filter((shard) => findCondition(shard, 'FullyReplicated')?.status === 'True').length;
@@ -63,16 +69,42 @@ export function modelStatus(world: ModelWorld, refused: readonly Refusal[] = [])
     conditions,
     ...(version === undefined ? {} : { version }),
     ...numbers(said, before),
+    ...aim,
     shards: { ready, total, summary: `${ready}/${total}` },
   };
 }
 
-function freshReports({ model, learners, now }: ModelWorld): readonly Said[] {
+function freshReports({ model, learners, now }: Pick<ModelWorld, 'model' | 'learners' | 'now'>): readonly Said[] {
   return learners.flatMap(({ node, weight, leaving, heard }) => {
     if (leaving || !isFresh(heard, now)) return [];
     const report = modelReport(heard, model.metadata.uid ?? '');
     return report === undefined ? [] : [{ node, weight, grewAt: heard.grewAt.get(report.uid), report }];
   });
+}
+
+/** The value furthest from the target now, once every validator that stays tells one. */
+export function furthest(world: Pick<ModelWorld, 'model' | 'learners' | 'now'>): Point | undefined {
+  const { target } = world.model.spec.learning;
+  if (target === undefined) return undefined;
+  const staying = world.learners.filter(({ leaving }) => !leaving).length;
+  const values = freshReports(world).flatMap(({ report }) => report[target.metric] ?? []);
+  if (values.length === 0 || values.length < staying) return undefined;
+  return { at: world.now, value: target.metric === 'accuracy' ? Math.min(...values) : Math.max(...values) };
+}
+
+/** When it began, and how far it is to the target. */
+function aimOf(world: ModelWorld, said: readonly Said[]): Toward {
+  const { model, now, learners, listening, curve } = world;
+  const started = startedAt(model.status, Math.max(0, ...said.map(({ report }) => report.age)), now);
+  const { target } = model.spec.learning;
+  if (target === undefined) return started;
+  const staying = learners.filter(({ leaving }) => !leaving);
+  const known = new Map(said.map(({ node, report }) => [node, report[target.metric]]));
+  const values = staying.map(({ node }) => known.get(node));
+  // Until everybody can have been heard, silence says nothing.
+  if (!listening && said.length < staying.length && model.status?.target !== undefined)
+    return { ...started, target: model.status.target };
+  return { ...started, target: toward(target, { before: model.status, started, values, curve, now }) };
 }
 
 /** The numbers of the MODEL columns: the least accuracy, the mean loss and divergence, the greatest age. */
@@ -131,9 +163,11 @@ export function judgeModel(
   world: ModelWorld,
   said: readonly Said[],
   refused: readonly Refusal[],
+  aim: Toward,
 ): readonly Judgement[] {
   const ready = judgeReady(world, said, refused);
-  return [ready, judgeLearning(world, said), judgeConverged(world, said), judgeReplicated(world), ...progress(ready)];
+  const learning = judgeLearning(world, said, aim);
+  return [ready, learning, judgeConverged(world, said, aim), judgeReplicated(world), ...progress(ready)];
 }
 
 function judgeReady(world: ModelWorld, said: readonly Said[], [refusal]: readonly Refusal[]): Judgement {
@@ -175,7 +209,7 @@ function judgeReady(world: ModelWorld, said: readonly Said[], [refusal]: readonl
   return yes('Ready', REASONS.Reconciled, `${said.length} of ${staying.length} validators learn it.`);
 }
 
-function judgeLearning(world: ModelWorld, said: readonly Said[]): Judgement {
+function judgeLearning(world: ModelWorld, said: readonly Said[], aim: Toward): Judgement {
   const { now, listening } = world;
   if (said.length === 0) {
     if (!listening) return kept(world, 'Learning', 'Waiting for the first reports of validators.');
@@ -184,35 +218,30 @@ function judgeLearning(world: ModelWorld, said: readonly Said[]): Judgement {
   const growing = said.filter(({ grewAt }) => grewAt !== undefined && now - grewAt < STUCK_MS).length;
   if (growing > 0)
     return yes('Learning', REASONS.Reconciled, `Its age grows on ${growing} of ${said.length} validators.`);
+  if (rests(world.model, aim)) return no('Learning', REASONS.TargetReached, 'It rests: learning.stopAtTarget is set.');
   const began = said.some(({ grewAt }) => grewAt !== undefined);
   return began
     ? no('Learning', REASONS.Stuck, 'Its age has not grown on any validator for a minute.')
     : no('Learning', REASONS.Pending, 'It has not been updated yet.');
 }
 
-function judgeConverged(world: ModelWorld, said: readonly Said[]): Judgement {
+function judgeConverged(world: ModelWorld, said: readonly Said[], aim: Toward): Judgement {
   const { model, learners, listening } = world;
   const { target } = model.spec.learning;
   if (target === undefined) return unknown('Converged', REASONS.Pending, 'learning.target is not set.');
   const staying = learners.filter(({ leaving }) => !leaving).length;
   if (!listening && said.length < staying)
     return kept(world, 'Converged', 'Waiting for the first reports of validators.');
-  const bound = Number(target.value);
-  const values = said.map(({ node, report }) => ({ node, value: report[target.metric] }));
-  const meets = (value: number | null): boolean =>
-    value !== null && (target.metric === 'accuracy' ? value >= bound : value <= bound);
-  const reached = values.filter(({ value }) => meets(value));
-  if (staying > 0 && reached.length === staying) {
-    return yes(
-      'Converged',
-      REASONS.TargetReached,
-      `${target.metric} ${target.value} is reached on all ${staying} validators.`,
-    );
-  }
-  return no(
+  const count = said.filter(({ report }) => meets(target, report[target.metric])).length;
+  const wanted = `${target.metric} ${target.value}`;
+  if (!reachedOf(aim.target))
+    return no('Converged', REASONS.BelowTarget, `${wanted} is reached on ${count} of ${staying} validators.`);
+  return yes(
     'Converged',
-    REASONS.BelowTarget,
-    `${target.metric} ${target.value} is reached on ${reached.length} of ${staying} validators.`,
+    REASONS.TargetReached,
+    count === staying
+      ? `${wanted} is reached on all ${staying} validators.`
+      : `${wanted} was reached on all validators; now it is on ${count} of ${staying}, and none is far from it for long.`,
   );
 }
 

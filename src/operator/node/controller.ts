@@ -17,6 +17,7 @@ import {
 import type { Action } from '../action.ts';
 import { canonical } from '../digest.ts';
 import { Model, ModelShard, StakeKeyReservation, ValidatorNode } from '../kinds.ts';
+import { rests } from '../model/toward.ts';
 import { sourcesOf } from '../model-sources.ts';
 import type { Parts } from '../parts.ts';
 import { perform } from '../perform.ts';
@@ -117,7 +118,7 @@ async function reconcileNode(
       keys: parts.keys,
       onDone: (action) => tell(context, world, action),
       record: async () => {
-        await writer.write(context, world.node, nodeStatus(world, modelNames(context, world)), parts.now());
+        await writer.write(context, world.node, statusOf(context, world), parts.now());
       },
     });
     const [refusal] = refused;
@@ -180,7 +181,7 @@ async function finish(
   writer: StatusWriter<ValidatorNode, ValidatorNodeStatus>,
   again: boolean,
 ): Promise<ReconcileResult> {
-  const status = nodeStatus(world, modelNames(context, world));
+  const status = statusOf(context, world);
   const afterMs = await writer.write(context, world.node, status, parts.now());
   parts.metrics.observeNode(world.node, status);
   const waits = [afterMs, again || waitsForPerson(status.conditions) ? RETRY_MS : undefined, drainWait(world)];
@@ -196,5 +197,11 @@ const waitsForPerson = (conditions: readonly Condition[] | undefined): boolean =
 const drainWait = ({ node }: NodeWorld): number | undefined =>
   node.metadata.deletionTimestamp === undefined ? undefined : 5_000;
 
-const modelNames = ({ stores, key }: ReconcileContext, { node }: NodeWorld): ReadonlyMap<string, string> =>
-  new Map(look.modelsOf(stores, key.namespace, node.spec.network).map(({ metadata }) => [metadata.uid, metadata.name]));
+function statusOf({ stores, key }: ReconcileContext, world: NodeWorld): ValidatorNodeStatus {
+  const models = look.modelsOf(stores, key.namespace, world.node.spec.network);
+  return nodeStatus(
+    world,
+    new Map(models.map(({ metadata }) => [metadata.uid, metadata.name])),
+    new Set(models.filter((model) => rests(model, model.status ?? {})).map(({ metadata }) => metadata.uid)),
+  );
+}

@@ -26,15 +26,22 @@ const FETCH_GRACE_MS = 20_000;
 /** Names of the models by uid, for the report speaks of uids. */
 export type ModelNames = ReadonlyMap<string, string>;
 
-/** The status that follows from the world. Nothing recorded is forgotten: peer id and public key stay. */
-export function nodeStatus(world: NodeWorld, models: ModelNames): ValidatorNodeStatus {
+/**
+ * The status that follows from the world. Nothing recorded is forgotten: peer id and public key stay.
+ * @param resting uids of models that are not trained now, because they have reached their targets
+ */
+export function nodeStatus(
+  world: NodeWorld,
+  models: ModelNames,
+  resting: ReadonlySet<string> = new Set(),
+): ValidatorNodeStatus {
   const { node, pod, heard, now } = world;
   const before = node.status;
   const identity = judgeKey(node, 'identity', world.identity, before?.peerId);
   const stake = judgeKey(node, 'stake', world.stake, before?.stake?.publicKey);
   const peerId = before?.peerId ?? (identity.is === 'ready' ? identity.name : undefined);
   const publicKey = stake.is === 'ready' ? stake.name : before?.stake?.publicKey;
-  const conditions = judged(before?.conditions, judgeNode(world), node.metadata.generation, now);
+  const conditions = judged(before?.conditions, judgeNode(world, resting), node.metadata.generation, now);
   const chunks = chunksOf(world);
   const report = heard?.report;
   const release = releaseOf(pod?.spec?.containers.find(({ name }) => name === 'validator')?.image);
@@ -126,7 +133,7 @@ function chunksOf({ node, holding, heard }: NodeWorld): ValidatorNodeStatus['chu
 }
 
 /** Every condition of a ValidatorNode, Ready first. */
-export function judgeNode(world: NodeWorld): readonly Judgement[] {
+export function judgeNode(world: NodeWorld, resting: ReadonlySet<string>): readonly Judgement[] {
   const keys = judgeKeys(world);
   const pod = judgePod(world.pod, world.machine);
   const connected = judgeConnected(world);
@@ -137,7 +144,7 @@ export function judgeNode(world: NodeWorld): readonly Judgement[] {
     pod,
     connected,
     judgeShardsHeld(world),
-    judgeLearning(world),
+    judgeLearning(world, resting),
     drainOf(world).condition,
     ...progress(ready),
   ];
@@ -238,7 +245,7 @@ function judgeShardsHeld(world: NodeWorld): Judgement {
   );
 }
 
-function judgeLearning(world: NodeWorld): Judgement {
+function judgeLearning(world: NodeWorld, resting: ReadonlySet<string>): Judgement {
   const { heard, now, listening } = world;
   if (!isFresh(heard, now)) {
     if (!listening) return kept(world, 'Learning', 'The operator has just begun to listen.');
@@ -252,6 +259,8 @@ function judgeLearning(world: NodeWorld): Judgement {
   if (now - grewAt < STUCK_MS) {
     return yes('Learning', REASONS.Reconciled, 'The age of its model grows.');
   }
+  if (heard.report.models.every(({ uid }) => resting.has(uid)))
+    return no('Learning', REASONS.TargetReached, 'It rests: learning.stopAtTarget is set, and the target is reached.');
   return no('Learning', REASONS.Stuck, 'The age of its model has not grown for a minute.');
 }
 

@@ -667,6 +667,13 @@ const MODELS: readonly Case[] = [
     'must be from "0" to "1": write "0.95" for 95 %.',
   ),
   learning('to an accuracy of exactly one', { target: { value: '1.0' } }),
+  learning('that stops at its target', { target: { value: '0.9' }, stopAtTarget: true }),
+  learning('that does not stop, and has no target', { stopAtTarget: false }),
+  learning(
+    'that stops at no target',
+    { stopAtTarget: true },
+    'learning.stopAtTarget needs a learning.target to stop at',
+  ),
   learning('to no value', { target: { metric: 'loss' } }, 'target.value: Required value'),
   model('with a quorum of a half', { versions: { quorum: '1/2' } }, 'versions.quorum must be more than 1/2'),
   model(

@@ -290,6 +290,7 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
   'Model.learning.aggregator.groups': { valid: [2], alongside: { 'learning.strategy': 'grouped' } },
   'Model.learning.aggregator.waitSeconds': { valid: [5], alongside: { 'learning.strategy': 'federated' } },
   'Model.learning.aggregator.silentSeconds': { valid: [5], alongside: { 'learning.strategy': 'federated' } },
+  'Model.learning.stopAtTarget': { valid: [true], alongside: { 'learning.target': { value: '0.5' } } },
   'Model.learning.target.metric': { valid: ['loss'], alongside: { 'learning.target.value': '0.5' } },
   'Model.learning.target.value': { valid: ['0.5', '1'], nonsense: ['1.5', 'all', '', '95%'] },
   'Model.versions.quorum': { valid: ['3/4', '1/1'], nonsense: ['1/2', '4/3', '2', '0/1', 'most', '2/0'] },

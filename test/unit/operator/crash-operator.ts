@@ -188,7 +188,10 @@ export class CrashOperator {
       heard: all.get(metadata.name),
     }));
     const version = all.size === 0 ? undefined : { ...VERSION, voters: 4, at: NOW };
-    this.#setStatus(model, modelStatus({ model, now: seen.now, learners, shards, version, listening: true }));
+    this.#setStatus(
+      model,
+      modelStatus({ model, now: seen.now, learners, shards, version, listening: true, curve: [] }),
+    );
   }
 
   /** All shards of the network at once. */

@@ -50,6 +50,7 @@ function judgeModel(learners: readonly Learner[], change: Partial<ModelWorld> = 
     shards: [],
     version: undefined,
     listening: true,
+    curve: [],
     ...change,
   });
   return {
@@ -124,6 +125,104 @@ describe('the status of a Model', () => {
         first.version,
       );
     }
+  });
+
+  /** What follows from what was said one after another, so many seconds apart. */
+  function inTurn(
+    steps: readonly (readonly [second: number, accuracies: readonly (number | null)[]])[],
+    before?: object,
+  ) {
+    let status = before;
+    return steps.map(([second, accuracies]) => {
+      const now = NOW + second * SECOND;
+      const learners = three(accuracies).map((one) => ({ ...one, heard: one.heard && { ...one.heard, at: now } }));
+      const judged = judgeModel(learners, { model: model(status), now });
+      status = judged.status;
+      return judged.status;
+    });
+  }
+  const isConverged = (status: object) => findCondition({ status } as never, 'Converged')?.status;
+
+  it('stays Converged while accuracy hovers about the target, and is not any more when it is clearly short for 30 s', () => {
+    const hovering = inTurn([
+      [0, [0.95, 0.96]],
+      [2, [0.942, 0.96]],
+      [40, [0.941, 0.941]],
+      [42, [0.93, 0.96]],
+      [71, [0.93, 0.96]],
+      [73, [0.93, 0.96]],
+    ]);
+    expect(hovering.map(isConverged)).toEqual(['True', 'True', 'True', 'True', 'True', 'False']);
+    expect(hovering[3]?.target?.shortSince).toBe('2026-11-21T12:00:42Z');
+    expect(findCondition({ status: hovering[2] } as never, 'Converged')?.message).toBe(
+      'accuracy 0.95 was reached on all validators; now it is on 0 of 2, and none is far from it for long.',
+    );
+  });
+
+  it('stays Converged when a validator is silent for a while', () => {
+    const [reached] = inTurn([[0, [0.97, 0.97]]]);
+    const silent = [learner('flock-0', said(0.97)), learner('flock-1', undefined), learner('flock-2', said(0.96))];
+    expect(judgeModel(silent, { model: model(reached) })).toMatchObject({ Converged: 'True TargetReached' });
+  });
+
+  it('has to reach a changed target anew', () => {
+    const reached = inTurn([[0, [0.945, 0.945]]], {
+      target: { metric: 'accuracy', value: '0.9', reached: true, reachedAt: '2026-11-21T11:00:00Z', secondsTaken: 5 },
+    });
+    expect(isConverged(reached[0]!)).toBe('False');
+    expect(reached[0]?.target).toEqual({ metric: 'accuracy', value: '0.95', reached: false });
+  });
+
+  it('tells how long it took from the first update to the target, also after it was lost and reached again', () => {
+    const statuses = inTurn([
+      [0, [0.5, 0.5]],
+      [58, [0.95, 0.95]],
+      [60, [0.9, 0.9]],
+      [90, [0.9, 0.9]],
+      [200, [0.95, 0.95]],
+    ]);
+    expect(statuses.map(isConverged)).toEqual(['False', 'True', 'True', 'False', 'True']);
+    expect(statuses[1]).toMatchObject({
+      startedAt: '2026-11-21T12:00:00Z',
+      target: { reachedAt: '2026-11-21T12:00:58Z', secondsTaken: 58, summary: '58 s' },
+    });
+    expect(statuses[4]?.target).toEqual(statuses[1]?.target);
+  });
+
+  it('does not make up a beginning for a model that learned before', () => {
+    const [status] = inTurn([[0, [0.95, 0.95]]], { updates: 900 });
+    expect(status).not.toHaveProperty('startedAt');
+    expect(status?.target).not.toHaveProperty('secondsTaken');
+  });
+
+  it('estimates what is left from the curve', () => {
+    const curve = Array.from({ length: 30 }, (_, i) => ({
+      at: NOW + (i + 1) * 2 * SECOND,
+      value: 1 - 0.5 / Math.sqrt((i + 1) * 2),
+    }));
+    const status = { startedAt: new Date(NOW).toISOString(), updates: 5 };
+    const now = NOW + 60 * SECOND;
+    const learners = three([0.93, 0.93]).map((one) => ({ ...one, heard: one.heard && { ...one.heard, at: now } }));
+    // 0.05 = 0.5 / sqrt(100 s)
+    expect(judgeModel(learners, { model: model(status), now, curve }).status.target).toMatchObject({
+      secondsLeft: 40,
+      summary: 'about 40 s left',
+    });
+  });
+
+  it('rests, and is not stuck, where it is to stop at its target', () => {
+    const resting = {
+      ...model(),
+      spec: { ...model().spec, learning: { ...model().spec.learning, stopAtTarget: true } },
+    };
+    const still = (accuracy: number) => {
+      const { heard } = learner('', said(accuracy));
+      return heard && { ...heard, grewAt: new Map([[UID, NOW - 90 * SECOND]]) };
+    };
+    const two = (accuracy: number) => ['a', 'b'].map((node) => learner(node, still(accuracy)));
+    expect(judgeModel(two(0.96), { model: resting })).toMatchObject({ Learning: 'False TargetReached' });
+    expect(judgeModel(two(0.94), { model: resting })).toMatchObject({ Learning: 'False Stuck' });
+    expect(judgeModel(two(0.96))).toMatchObject({ Learning: 'False Stuck' });
   });
 });
 

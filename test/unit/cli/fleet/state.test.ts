@@ -65,6 +65,15 @@ describe('the state of fleets', () => {
     expect(line?.version).toMatchObject({ short: 'bafy…q3e', certifiedBy: '4 of 4' });
   });
 
+  it('tells the time from the first update to the target, and what is left', () => {
+    const target = { metric: 'accuracy', value: '0.95', reached: false };
+    const told = (more: object) =>
+      fleetState({ ...flock, models: [model({ target: { ...target, ...more } })] }, now).models[0];
+    expect(told({ reached: true, secondsTaken: 41 })).toMatchObject({ timeToTarget: 41_000 });
+    expect(told({ secondsLeft: 190 })).toMatchObject({ timeLeft: 190_000 });
+    expect(told({})).not.toHaveProperty('timeLeft');
+  });
+
   it('counts replicated shards by itself until the model says', () => {
     const listed = { ...nothing, models: [model()], shards: [shard(0, 3), shard(1, 2)] };
     expect(fleetState(listed, now).models[0]?.shards).toEqual({ total: 2, replicated: 1 });

@@ -17,6 +17,15 @@ describe('the state of fleets as text', () => {
     ]);
   });
 
+  it('tells what is left while it learns, and the time from the first update to the target when it is there', () => {
+    const target = { metric: 'accuracy', value: '0.95', reached: false, secondsLeft: 190 };
+    const learning = fleetState({ ...listed, models: [model({ updates: 9, target })] }, now);
+    expect(fleetText(learning, 200)[0]).toMatch(/learning, about 3 min 10 s left$/);
+    const status = { ...convergedModel().status, target: { ...target, reached: true, secondsTaken: 41 } };
+    const there = fleetState({ ...listed, models: [model(status)] }, now);
+    expect(fleetText(there, 200)[0]).toMatch(/converged after 41 s$/);
+  });
+
   it('keeps the width of the bar while it is empty', () => {
     expect(fleetText(state, 200)[0]).toBe(
       'digits   accuracy - of 0.95  ▕                    ▏  no version yet   starting',
