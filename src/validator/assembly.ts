@@ -12,6 +12,7 @@ import { SignerClient } from '../trust/index.ts';
 import { backendOf } from './backend-choice.ts';
 import { Catalog } from './catalog.ts';
 import { createGateway } from './gateway.ts';
+import { Curves } from './curves.ts';
 import { createHttp } from './http.ts';
 import { learnModels } from './learn-models.ts';
 import { runLoops } from './loops.ts';
@@ -28,6 +29,7 @@ import { composeReport, type ReportParts } from './report.ts';
 import { encodeFitting } from './report-size.ts';
 import { Reporter, tellOfChunks } from './reporter.ts';
 import { saveReputation } from './reputation-file.ts';
+import { Rest } from './rest.ts';
 import { Roster, slotOf } from './roster.ts';
 import { served } from './served-model.ts';
 import { step } from './start-error.ts';
@@ -132,6 +134,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
     aged: (uid, age) => versions.advance(uid, age),
     members: ids,
     peers,
+    rests: (uid) => rest.isResting(uid),
     users: { rows: (uid) => users.rows.of(uid), spoiled: (uid) => users.rows.spoiled(uid) },
     reputation,
     metrics,
@@ -158,6 +161,23 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
     world,
     metrics,
     log,
+  });
+
+  const rest = new Rest({
+    self: overlay.peerId,
+    members: ids,
+    report: (peer) => neighbours.report(peer),
+    tasks: () => tasks.list(),
+    certifiedAge: (uid) => versions.latest(uid)?.age,
+    monotonic,
+    log,
+  });
+  const curves = new Curves({
+    file: state.curve,
+    tasks: () => tasks.list(),
+    now: world.now,
+    onUnreadable: (file, error) => log.warn({ file, err: error }, 'cannot be read and is left out'),
+    disk: world.disk,
   });
 
   const reportParts: ReportParts = {
@@ -229,6 +249,7 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
       return task && served(task);
     },
     catalog,
+    history: (wanted) => curves.of(wanted),
   });
   const gateway = createGateway((cid) => store.get(cid));
 
@@ -238,6 +259,8 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
   opened.defer(() => gateway.close());
   const save = () => problems.writing('reputation', () => saveReputation(state.reputationFile, reputation));
   opened.defer(async () => void (await save()));
+  const saveCurves = () => problems.writing('curves', () => curves.save());
+  opened.defer(async () => void (await saveCurves()));
   opened.defer(() => versions.stop());
   opened.defer(() => tasks.stop());
   const portFix = 'stop what uses the port, or choose another';
@@ -263,6 +286,9 @@ export async function assemble(options: ValidatorOptions, world: World, opened: 
       neighbours,
       peers,
       reputation,
+      curves,
+      saveCurves,
+      rest,
       saveReputation: save,
       world,
       log,

@@ -17,6 +17,8 @@ export interface ExchangeLoopParts {
   readonly trust: (peer: string) => number;
   /** Sends a compressed model; resolves when the neighbour has taken it, rejects when it could not. */
   readonly send: (peer: string, message: Uint8Array, signal: AbortSignal) => Promise<void>;
+  /** While it says true nothing is trained or sent; what comes in is merged. Never, where it is left out. */
+  readonly rests?: (() => boolean) | undefined;
   /** 0 <= x < 1. */
   readonly random: () => number;
   /** Resolves after so many milliseconds, rejects when aborted. */
@@ -87,6 +89,7 @@ export class ExchangeLoop {
   async #exchange(proactive: number, signal: AbortSignal): Promise<void> {
     const { learner, monotonic, on } = this.#parts;
     const messages = proactive + (await this.#merge());
+    if (this.#parts.rests?.() === true) return;
     const started = monotonic();
     const { age, loss } = await learner.update();
     on.updated({ age, loss, milliseconds: monotonic() - started });

@@ -3,6 +3,7 @@ import type { Registry } from 'prom-client';
 import { z } from 'zod';
 import { BadInputError, LearnerStoppedError } from '../learning/index.ts';
 import type { Catalog } from './catalog.ts';
+import type { Curves } from './curves.ts';
 
 /** A model as the HTTP server sees it. */
 export interface ServedModel {
@@ -24,6 +25,8 @@ export interface HttpParts {
   readonly status: () => unknown;
   readonly model: (name: string) => ServedModel | undefined;
   readonly catalog: Pick<Catalog, 'find' | 'certificate'>;
+  /** Learning curve of a model here, a bounded number of points; undefined where it is not learned here. */
+  readonly history: (name: string) => ReturnType<Curves['of']>;
 }
 
 const mib = 1024 * 1024;
@@ -50,6 +53,7 @@ export function createHttp(parts: HttpParts): FastifyInstance {
   http.addContentTypeParser('*', { parseAs: 'string' }, http.getDefaultJsonParser('error', 'error'));
   serveState(http, parts);
   serveCatalog(http, parts.catalog);
+  serveHistory(http, parts.history);
   servePredictions(http, parts.model);
   return http;
 }
@@ -96,6 +100,17 @@ function serveCatalog(http: FastifyInstance, catalog: HttpParts['catalog']): voi
     if (answer !== undefined) return answer;
     const what = version === undefined ? 'certified version' : `certificate of version ${version}`;
     return refuse(reply, 404, `No ${what} of a model "${name}" is known here (yet).`);
+  });
+}
+
+/** `GET /v1/models/<name>/history`: how a model learned here, oldest first. */
+function serveHistory(http: FastifyInstance, history: HttpParts['history']): void {
+  http.get<{ Params: { name: string } }>('/v1/models/:name/history', async (request, reply) => {
+    const { name } = request.params;
+    const known = history(name);
+    return known === undefined
+      ? refuse(reply, 404, noSuchModel(name))
+      : { model: { name, uid: known.uid }, points: known.points };
   });
 }
 

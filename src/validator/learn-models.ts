@@ -26,6 +26,8 @@ export interface LearnModelsParts {
   /** All validators, in an order that all share. */
   readonly members: () => readonly string[];
   readonly peers: () => readonly string[];
+  /** Whether a model is to be trained no further for now. */
+  readonly rests: (uid: string) => boolean;
   readonly users: NonNullable<ModelTaskParts['users']>;
   readonly reputation: ReputationBook;
   readonly metrics: ValidatorMetrics;
@@ -57,6 +59,7 @@ export function learnModels(parts: LearnModelsParts): ModelTasks {
         },
         judged: (peer, before, after) => reputation.mergeEffect(peer, before, after),
         aged: ({ model: { uid }, progress }) => parts.aged(uid, progress.age),
+        rests: parts.rests,
         users: parts.users,
         random: world.random,
         sleep: world.sleep,

@@ -3,11 +3,13 @@ import type { ChunkStore, Holdings } from '../chunks/index.ts';
 import { decodeSignedCharter, type Overlay } from '../overlay/index.ts';
 import type { ReputationBook } from '../trust/index.ts';
 import { followFile } from './charter-file.ts';
+import type { Curves } from './curves.ts';
 import type { Market } from './market.ts';
 import type { Neighbours } from './neighbours.ts';
 import { repeat } from './repeat.ts';
 import type { Replicas } from './replicas.ts';
 import type { Reporter } from './reporter.ts';
+import type { Rest } from './rest.ts';
 import { challengeSomebody } from './storage-challenges.ts';
 import type { UserDesk } from './users/index.ts';
 import type { Versions } from './versions.ts';
@@ -21,6 +23,9 @@ const CHALLENGE_MILLISECONDS = 5 * second;
 const MARKET_MILLISECONDS = 5 * second;
 const USERS_MILLISECONDS = 1 * second;
 const REPUTATION_MILLISECONDS = 30 * second;
+/** As often as models are evaluated. */
+const CURVES_MILLISECONDS = 2 * second;
+const SAVE_CURVES_MILLISECONDS = 30 * second;
 
 export interface LoopsParts {
   readonly overlay: Overlay;
@@ -36,6 +41,9 @@ export interface LoopsParts {
   readonly neighbours: Neighbours;
   readonly peers: () => readonly string[];
   readonly reputation: ReputationBook;
+  readonly curves: Curves;
+  readonly saveCurves: () => Promise<unknown>;
+  readonly rest: Rest;
   readonly saveReputation: () => Promise<unknown>;
   readonly world: Pick<World, 'sleep' | 'random' | 'nonce'>;
   readonly log: Logger;
@@ -43,7 +51,7 @@ export interface LoopsParts {
 
 /** What a validator does again and again beside learning, until aborted. Settles when all has ended. */
 export async function runLoops(parts: LoopsParts, until: AbortSignal): Promise<void> {
-  const { overlay, reporter, versions, replicas, market, desk, world, log } = parts;
+  const { overlay, reporter, versions, replicas, market, desk, curves, rest, world, log } = parts;
   const { sleep } = world;
   const again = (milliseconds: number, what: string, act: () => Promise<unknown> | unknown): Promise<void> => {
     const onError = (error: unknown) => log.error({ err: error }, `could not ${what}; tries again`);
@@ -63,6 +71,9 @@ export async function runLoops(parts: LoopsParts, until: AbortSignal): Promise<v
     again(MARKET_MILLISECONDS, 'tell what is here', () => market.sync()),
     again(USERS_MILLISECONDS, 'forget what users sent', () => desk.sweep()),
     again(CHALLENGE_MILLISECONDS, 'challenge a neighbour', () => challengeSomebody({ ...parts, ...world }, until)),
+    again(CURVES_MILLISECONDS, 'look after learning curves', () => curves.look()),
+    again(CURVES_MILLISECONDS, 'judge whether to learn on', () => rest.look()),
+    again(SAVE_CURVES_MILLISECONDS, 'save learning curves', parts.saveCurves),
     again(REPUTATION_MILLISECONDS, 'save reputation', parts.saveReputation),
   ]);
 }

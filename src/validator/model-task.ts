@@ -46,6 +46,8 @@ export interface ModelTaskParts extends WakeParts {
   readonly judged: (peer: string, lossBefore: number, lossAfter: number) => void;
   /** The age has grown; called after every update. */
   readonly aged: (task: ModelTask) => void;
+  /** Whether a model is to be trained no further for now. */
+  readonly rests?: (uid: string) => boolean;
   /** Rows of users that the model is to be trained on too; and word that it cannot be, so that they are given up. */
   readonly users?: {
     readonly rows: (uid: string) => LentRows | undefined;
@@ -234,6 +236,7 @@ export class ModelTask {
       routing: createRouting(learning, { self, uid: this.model.uid, random, waitMilliseconds }),
       pace: tokens === undefined ? STEADY : new TokenAccount(tokens, random),
       waitMilliseconds,
+      rests: () => this.#parts.rests?.(this.model.uid) ?? false,
       members,
       neighbours,
       trust,

@@ -22,6 +22,8 @@ export interface ValidatorState {
   readonly reputationFile: string;
   /** Folder of a model's checkpoints. */
   readonly checkpoints: (uid: string) => string;
+  /** File of a model's learning curve. */
+  readonly curve: (uid: string) => string;
 }
 
 const forGood = new AbortController().signal;
@@ -69,6 +71,7 @@ export async function openState(
         reputation: await loadReputation(reputationFile, world.monotonic, log),
         reputationFile,
         checkpoints: (uid) => path.join(stateDir, 'models', path.basename(uid)),
+        curve: (uid) => path.join(stateDir, 'models', path.basename(uid), 'curve.json'),
       };
     },
   );

@@ -17,6 +17,7 @@ function http(overrides: Partial<HttpParts> = {}, model: Partial<ServedModel> = 
     status: () => ({ name: 'flock-0' }),
     model: (name) => (name === 'digits' ? digits : undefined),
     catalog: { find: () => [], certificate: () => undefined },
+    history: () => undefined,
     ...overrides,
   });
   onTestFinished(() => made.close());
