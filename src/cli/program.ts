@@ -42,6 +42,7 @@ export function createProgram(io: Io): Command {
   addStatus(program, io);
   addTop(program, io);
   addPredict(program, io);
+  addPlot(program, io);
   addSearch(program, io);
   addPull(program, io);
   addUser(program, io);
@@ -119,6 +120,25 @@ function addPredict(program: Command, io: Io): void {
     ['murmur predict digits --file samples/seven.json', 'class and probability of each row'],
     ['murmur predict digits --file - -o json < rows.json', 'the answer as the validator gives it'],
   ]).action(async (model, flags) => (await import('./commands/predict.ts')).predict({ ...flags, model }, io));
+}
+
+function addPlot(program: Command, io: Io): void {
+  const plot = program
+    .command('plot')
+    .description('Draw how a model learned: accuracy, loss and divergence of each validator, their mean, the target.')
+    .argument('<model>', 'name of the Model')
+    .addOption(
+      new Option('-o, --output <format>', 'svg for a picture, json for the points')
+        .choices(['svg', 'json'])
+        .default('svg'),
+    )
+    .option('--file <file>', 'file to write; - for standard output (default: <model>.svg on a terminal, else -)')
+    .addOption(new Option('--width <pixels>', 'of the picture').argParser(readCount).default(960))
+    .addOption(new Option('--height <pixels>', 'of the picture').argParser(readCount).default(640));
+  withExamples(withCluster(plot), [
+    ['murmur plot digits', 'writes digits.svg'],
+    ['murmur plot digits -o json', 'the points, for programs'],
+  ]).action(async (model, flags) => (await import('./commands/plot.ts')).plot({ ...flags, model }, io));
 }
 
 function addSearch(program: Command, io: Io): void {

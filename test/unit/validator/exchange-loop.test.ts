@@ -60,6 +60,17 @@ describe('a round of gossip learning', () => {
     expect(done).toEqual(['merge from bert', 'update', 'send to anna']);
   });
 
+  it('merges what came in, and neither learns nor sends, while it rests', async () => {
+    let rests = true;
+    const { loop: one, done } = loop({ rests: () => rests });
+    one.receive('bert', bytes('from bert'));
+    await one.round(never);
+    expect(done).toEqual(['merge from bert']);
+    rests = false;
+    await one.round(never);
+    expect(done).toEqual(['merge from bert', 'update', 'send to anna']);
+  });
+
   it('merges only the newest model of each neighbour, and each once', async () => {
     const { loop: one, done } = loop({ neighbours: () => [] });
     one.receive('bert', bytes('old'));

@@ -179,3 +179,13 @@ describe('what can be looked up', () => {
     expect([refused.statusCode, Object.keys(refused.json())]).toEqual([400, ['error']]);
   });
 });
+
+describe('the learning curve', () => {
+  it('is told of a model that is learned here, and of no other', async () => {
+    const points = [{ at: 1, updates: 2, loss: 0.5, accuracy: 0.8, divergence: null }];
+    const { get } = http({ history: (name) => (name === 'digits' ? { uid: 'u', points } : undefined) });
+    expect((await get('/v1/models/digits/history')).json()).toEqual({ model: { name: 'digits', uid: 'u' }, points });
+    const other = await get('/v1/models/letters/history');
+    expect([other.statusCode, other.json().error]).toEqual([404, expect.stringContaining('"letters"')]);
+  });
+});
