@@ -57,7 +57,11 @@ describe('the curves of a validator', () => {
     const unreadable: string[] = [];
     const now = { is: 1_000 };
     const model = digits();
-    const task = { model, progress: { age: 10, loss: 0.5, accuracy: 0.8, divergence: Number.NaN }, learner: {} as never };
+    const task = {
+      model,
+      progress: { age: 10, loss: 0.5, accuracy: 0.8, divergence: Number.NaN },
+      learner: {} as never,
+    };
     const tasks = [task];
     const curves = new Curves({
       file: () => at,

@@ -12,7 +12,13 @@ const target = { metric: 'accuracy', value: '0.9' } as const;
 
 function resting(learning: object = { target, stopAtTarget: true }) {
   const model = wanted(learning);
-  const world = { now: 0, own: 0.95 as number | undefined, other: 0.95 as number | null | undefined, certified: 500 as number | undefined, age: 600 };
+  const world = {
+    now: 0,
+    own: 0.95 as number | undefined,
+    other: 0.95 as number | null | undefined,
+    certified: 500 as number | undefined,
+    age: 600,
+  };
   const rest = new Rest({
     self: 'me',
     members: () => ['me', 'other'],
