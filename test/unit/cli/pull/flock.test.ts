@@ -195,6 +195,32 @@ describe('murmur search', () => {
   });
 });
 
+describe('murmur plot', () => {
+  it('draws what validators remember, to a file or to standard output', async () => {
+    const drawn = await cluster.murmur('plot', 'digits', '--file', 'curves.svg');
+    expect(drawn).toMatchObject({ code: 0, out: '' });
+    expect(drawn.err).toMatch(/^Wrote curves\.svg: \d+ points of [34] validators\.$/m);
+    const svg = await readFile(join(cluster.folder, 'curves.svg'), 'utf8');
+    expect(svg).toContain('How model digits learns');
+    expect(svg).toContain('flock-2');
+    expect((await cluster.murmur('plot', 'digits')).out).toMatch(/^<svg /);
+  });
+
+  it('gives programs the points', async () => {
+    const { out } = await cluster.murmur('plot', 'digits', '-o', 'json');
+    const { kind, model, curves } = JSON.parse(out);
+    expect([kind, model]).toEqual(['LearningCurves', 'digits']);
+    expect(curves[0].validator).toBe('flock-0');
+    expect(curves[0].points.at(-1)).toMatchObject({ updates: expect.any(Number), accuracy: expect.any(Number) });
+  });
+
+  it('refuses what cannot be drawn', async () => {
+    expect((await cluster.murmur('plot', 'letters')).code).toBe(2);
+    expect((await cluster.murmur('plot', 'digits', '--width', '20')).err).toContain('from 200 to 10000');
+    expect((await cluster.murmur('plot', 'digits', '--file', 'no/such/folder.svg')).code).toBe(1);
+  });
+});
+
 describe('murmur pull', () => {
   const rows = [
     Array.from({ length: 64 }, (_, i) => i % 17),
