@@ -27,6 +27,14 @@ export const FAIR: Weather = { drop: 0, delay: [0.01, 0.1], online: 1, away: 10 
 /** The extreme failures of Ormandi, Hegedus and Jelasity 2013. */
 export const EXTREME: Weather = { drop: 0.5, delay: [1, 10], online: 0.9, away: 10 };
 
+/** What is slow about one validator. */
+export interface Straggler {
+  /** Times as long as the others take for an update. */
+  readonly slower?: number;
+  /** Waits that a message to or from it takes longer. */
+  readonly delay?: number;
+}
+
 /** What the loop drives. */
 export type Driven = Pick<Learner, 'message' | 'merge' | 'update'>;
 
@@ -47,6 +55,10 @@ export interface FleetOptions {
   readonly start: Float32Array;
   readonly seed: number;
   readonly weather?: Weather;
+  /** Waits that an update takes; 0 unless told. */
+  readonly work?: number;
+  /** By their number. */
+  readonly stragglers?: Readonly<Record<number, Straggler>>;
   /** Validators, the last ones, that want to do harm, and how. */
   readonly attackers?: number;
   readonly attack?: (self: Peer, fleet: readonly Peer[], random: Random) => Driven;
@@ -69,12 +81,16 @@ export class Fleet {
   messages = 0;
   bytes = 0;
   refused = 0;
+  /** Steps that each has trained. */
+  readonly steps: number[];
   readonly #clock = new VirtualClock();
   readonly #random: Random;
   readonly #weather: Weather;
   readonly #loops: ExchangeLoop[] = [];
   readonly #numbers = new Map<string, number>();
   readonly #isOnline: boolean[];
+  readonly #isCutOff: boolean[];
+  readonly #stragglers: Readonly<Record<number, Straggler>>;
   readonly #failures: unknown[] = [];
   /** One each: a signal with thousands of listeners is slow. */
   readonly #stops: AbortController[] = [];
@@ -86,13 +102,16 @@ export class Fleet {
     this.#random = seeded(seed);
     this.#weather = weather;
     this.#isOnline = trainees.map(() => true);
+    this.#isCutOff = trainees.map(() => false);
+    this.#stragglers = options.stragglers ?? {};
+    this.steps = trainees.map(() => 0);
     this.peers = trainees.map((trainee, i) => ({
       id: `v${i}`,
       layout: trainee.layout,
       isHonest: i < trainees.length - attackers,
       participant: new Participant({
         uid: 'simulated',
-        trainee,
+        trainee: this.#counted(trainee, i),
         start,
         strategy: createStrategy(learning, start.length),
         packing: packingOf(learning.compression),
@@ -125,6 +144,24 @@ export class Fleet {
     this.#isOnline[this.#numbers.get(id) ?? -1] = isOnline;
   }
 
+  /** Loses all messages to and from a validator, which learns on alone; or no longer. */
+  cutOff(id: string, isCutOff: boolean): void {
+    this.#isCutOff[this.#numbers.get(id) ?? -1] = isCutOff;
+  }
+
+  #counted(trainee: Trainee, i: number): Trainee {
+    return {
+      layout: trainee.layout,
+      guessing: trainee.guessing,
+      probe: (weights) => trainee.probe(weights),
+      train: (weights, age) => {
+        const trained = trainee.train(weights, age);
+        this.steps[i] = (this.steps[i] ?? 0) + trained.steps;
+        return trained;
+      },
+    };
+  }
+
   #begin(): void {
     this.#loops.forEach((loop, i) => {
       if (this.#weather.online < 1) this.#comeAndGo(i);
@@ -153,7 +190,7 @@ export class Fleet {
     i: number,
     members: readonly string[],
     learning: Learning,
-    { attack, reputation = true }: FleetOptions,
+    { attack, reputation = true, work = 0 }: FleetOptions,
   ): ExchangeLoop {
     const random = seeded(Math.floor(this.#random() * 2 ** 32));
     const { waitMilliseconds, tokens } = learning;
@@ -162,8 +199,10 @@ export class Fleet {
     // Everybody else, without a copy of the list for each.
     const neighbours = all > 500 ? members : members.filter((id) => id !== peer.id);
     const { participant } = peer;
-    const learner: Driven =
+    const driver: Driven =
       peer.isHonest || attack === undefined ? driven(participant) : attack(peer, this.peers, random);
+    const takes = work * (this.#stragglers[i]?.slower ?? 1) * waitMilliseconds;
+    const learner: Driven = takes === 0 ? driver : { ...driver, update: () => this.#after(takes).then(driver.update) };
     return new ExchangeLoop({
       learner,
       routing: createRouting(learning, { self: peer.id, uid: 'simulated', random, waitMilliseconds }),
@@ -199,12 +238,20 @@ export class Fleet {
     this.bytes += message.byteLength;
     const { drop, delay } = this.#weather;
     const [least, most] = delay;
-    const takes = (least + this.#random() * (most - least)) * this.waitMilliseconds;
+    const [sender, number] = [this.#numbers.get(from) ?? -1, this.#numbers.get(to) ?? -1];
+    const more = (this.#stragglers[sender]?.delay ?? 0) + (this.#stragglers[number]?.delay ?? 0);
+    const takes = (least + this.#random() * (most - least) + more) * this.waitMilliseconds;
     if (this.#random() < drop) return;
-    const number = this.#numbers.get(to) ?? -1;
+    if (this.#isCutOff[sender] === true || this.#isCutOff[number] === true) return;
     this.#clock.at(this.#clock.now + takes, () => {
       if (this.#isOnline[number] === true) this.#loops[number]?.receive(from, message);
     });
+    // It is taken when its sender hears so.
+    if (more > 0) await this.#after(2 * takes);
+  }
+
+  #after(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => this.#clock.at(this.#clock.now + milliseconds, resolve));
   }
 }
 

@@ -122,6 +122,10 @@ export const REASONS = {
   VolumePending: 'VolumePending',
   /** The volume has no room left; nothing more is written. */
   VolumeFull: 'VolumeFull',
+  /** A model's checkpoint cannot be written, for another reason than room; it learns on, and a restart costs more. */
+  CheckpointFailed: 'CheckpointFailed',
+  /** No checkpoint of a model can be read; it goes on from what the network knows. */
+  CheckpointUnusable: 'CheckpointUnusable',
 
   /** A Secret that the spec names, or that was recorded before, is not there. Keys are never made anew. */
   KeyMissing: 'KeyMissing',

@@ -19,6 +19,7 @@ export interface Space {
 
 /** The part of a file system that stores need; tests pass one that fails. Errors carry node's `code`. */
 export interface Disk {
+  /** Gives the first folder that was made, where one was. */
   mkdir(path: string, options: { readonly recursive: true }): Promise<unknown>;
   /** `w` replaces what is there, `wx` fails with EEXIST; both make files that only their owner may read. */
   open(path: string, flags: 'r' | 'w' | 'wx'): Promise<DiskFile>;

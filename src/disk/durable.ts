@@ -23,16 +23,22 @@ export async function replaceFile(
 ): Promise<void> {
   const parts = data instanceof Uint8Array ? [data] : data;
   try {
-    await disk.mkdir(dirname(path), { recursive: true });
+    const made = await disk.mkdir(dirname(path), { recursive: true });
     await writeSynced(disk, temporary, parts, 'w');
     await disk.rename(temporary, path);
     await sync(dirname(path));
+    if (typeof made === 'string') await syncAbove(disk, dirname(path), made);
   } catch (cause) {
     await disk.unlink(temporary).catch(() => undefined); // not there, or the next write replaces it
     if (!isVolumeFull(cause) || cause instanceof VolumeFullError) throw cause;
     const bytes = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
     throw new VolumeFullError(dirname(path), bytes, { cause });
   }
+}
+
+/** Makes the names of new folders durable: of `folder`, and of those above it up to `first`, which was made first. */
+async function syncAbove(disk: Pick<Disk, 'open'>, folder: string, first: string): Promise<void> {
+  for (let at = folder; at.length >= first.length; at = dirname(at)) await syncFolder(disk, dirname(at));
 }
 
 /** Writes a file and waits until its bytes are on the disk; its name is not until the folder is synced. @throws the disk's error */

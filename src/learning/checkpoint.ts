@@ -5,6 +5,7 @@ import { decodeChecked, encode } from '../codec/index.ts';
 import { type Disk, namesIn, realDisk, removeIfThere, replaceFile } from '../disk/index.ts';
 import { packFloat32, unpackFloat32 } from './compression.ts';
 import type { LearnerLog, Snapshot } from './contract.ts';
+import { CheckpointsUnusableError } from './errors.ts';
 
 const PREFIX = 'checkpoint-';
 const DIGEST_BYTES = 32;
@@ -21,6 +22,13 @@ const stored = z.strictObject({
   ),
 });
 
+export interface CheckpointOptions {
+  readonly fs?: Disk;
+  readonly log?: LearnerLog;
+  /** A checkpoint that is there cannot be used. */
+  readonly onUnusable?: (file: string, why: string) => void;
+}
+
 /**
  * Checkpoints of one model in one directory.
  * Guarantees: after `save` resolves, the snapshot outlives a crash of the process and of the machine; at every moment
@@ -32,34 +40,57 @@ export class CheckpointStore {
   readonly #directory: string;
   readonly #fs: Disk;
   readonly #log: LearnerLog;
-  /** Saves wait for each other. */
+  readonly #onUnusable: (file: string, why: string) => void;
+  /** Found so by `load`; they are no predecessors, and go with the next save. */
+  readonly #unusable = new Set<number>();
+  /** Saves and loads wait for each other. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(directory: string, options: { readonly fs?: Disk; readonly log?: LearnerLog } = {}) {
+  constructor(directory: string, { fs = realDisk, log, onUnusable }: CheckpointOptions = {}) {
     this.#directory = directory;
-    this.#fs = options.fs ?? realDisk;
-    this.#log = options.log ?? (() => undefined);
+    this.#fs = fs;
+    this.#log = log ?? (() => undefined);
+    this.#onUnusable = onUnusable ?? (() => undefined);
   }
 
-  /** Saves durably. @throws VolumeFullError when the volume has no room; the previous checkpoint stays */
+  /** Saves durably. @throws VolumeFullError when the volume has no room, or the disk's error; the previous checkpoint stays */
   save(snapshot: Snapshot): Promise<void> {
-    const saved = this.#queue.then(() => this.#save(snapshot));
-    this.#queue = saved.catch(() => undefined);
-    return saved;
+    return this.#inTurn(() => this.#save(snapshot));
   }
 
-  /** The newest checkpoint that is whole, or undefined when there is none. */
-  async load(): Promise<Snapshot | undefined> {
-    for (const number of (await this.#numbers()).reverse()) {
+  /**
+   * The newest checkpoint that is whole, or undefined when there was never one.
+   * @throws CheckpointsUnusableError when there are some and none is whole, or the disk does not say
+   */
+  load(): Promise<Snapshot | undefined> {
+    return this.#inTurn(() => this.#load());
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#queue.then(act);
+    this.#queue = done.catch(() => undefined);
+    return done;
+  }
+
+  async #load(): Promise<Snapshot | undefined> {
+    const numbers = await this.#numbers().catch((cause: unknown) => {
+      throw new CheckpointsUnusableError(`The folder of checkpoints cannot be read: ${messageOf(cause)}.`, { cause });
+    });
+    for (const number of numbers.toReversed()) {
       const file = this.#file(number);
       try {
         return read(await this.#bytes(file));
       } catch (error) {
-        const why = error instanceof Error ? error.message : String(error);
-        this.#log('warn', 'checkpoint not usable, trying the one before it', { file, why });
+        const why = messageOf(error);
+        const isLast = number === numbers[0];
+        const then = isLast ? 'and there is none before it' : 'trying the one before it';
+        this.#log('warn', `checkpoint not usable, ${then}`, { file, why });
+        this.#onUnusable(file, why);
+        this.#unusable.add(number);
       }
     }
-    return undefined;
+    if (numbers.length === 0) return undefined;
+    throw new CheckpointsUnusableError(`None of ${numbers.length} checkpoints under ${this.#directory} can be used.`);
   }
 
   async #save(snapshot: Snapshot): Promise<void> {
@@ -75,7 +106,19 @@ export class CheckpointStore {
       })),
     } satisfies z.output<typeof stored>);
     await replaceFile(this.#fs, file, [digestOf(body), body]);
-    for (const old of numbers.slice(0, -(KEPT - 1))) await removeIfThere(this.#fs, this.#file(old));
+    await this.#tidy(numbers);
+  }
+
+  /** Removes what is no longer needed beside a new checkpoint. What stays for now goes with the next. */
+  async #tidy(numbers: readonly number[]): Promise<void> {
+    const kept = numbers.filter((number) => !this.#unusable.has(number)).slice(-(KEPT - 1));
+    for (const number of numbers) {
+      if (kept.includes(number)) continue;
+      const file = this.#file(number);
+      await removeIfThere(this.#fs, file).catch((error: unknown) =>
+        this.#log('warn', 'an old checkpoint cannot be removed', { file, why: messageOf(error) }),
+      );
+    }
   }
 
   /** Numbers of the checkpoints there are, ascending. Left-over temporary files do not count. */
@@ -96,6 +139,8 @@ export class CheckpointStore {
     return path.join(this.#directory, PREFIX + String(number).padStart(12, '0'));
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 function read(bytes: Uint8Array): Snapshot {
   const body = bytes.subarray(DIGEST_BYTES);

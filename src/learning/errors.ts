@@ -43,3 +43,9 @@ export class LearnerStoppedError extends Error {
   override readonly name = 'LearnerStoppedError';
   readonly reason = 'LearnerStopped';
 }
+
+/** When thrown, checkpoints are there and none of them can be used; `message` is a sentence. */
+export class CheckpointsUnusableError extends Error {
+  override readonly name = 'CheckpointsUnusableError';
+  readonly reason = 'CheckpointUnusable';
+}

@@ -3,7 +3,7 @@
  * Pure of network: it takes and gives messages as bytes. Of ours it may import api, codec and disk.
  * Others import from here only; tensors and TensorFlow.js stay in the worker.
  */
-export { CheckpointStore } from './checkpoint.ts';
+export { type CheckpointOptions, CheckpointStore } from './checkpoint.ts';
 export type {
   BackendName,
   BlendTerms,
@@ -27,6 +27,7 @@ export type { Dataset } from './dataset.ts';
 export {
   BackendUnavailableError,
   BadInputError,
+  CheckpointsUnusableError,
   DataError,
   type DataReason,
   LearnerStoppedError,

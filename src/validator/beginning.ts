@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import {
   type BackendName,
+  CheckpointsUnusableError,
   type DataFile,
   type Learner,
   type LearnerInit,
@@ -29,11 +30,10 @@ export interface Origin {
 
 export interface WakeParts {
   readonly createLearner: (init: LearnerInit) => Learner;
-  /** Where checkpoints of the model are kept. */
-  readonly checkpoints: (model: CharterModel) => {
-    save(snapshot: Snapshot): Promise<void>;
-    load(): Promise<Snapshot | undefined>;
-  };
+  /** The checkpoint to go on from. Rejects with CheckpointsUnusableError where there are some and none can be used. */
+  readonly resume: () => Promise<Snapshot | undefined>;
+  /** Told when that was so. */
+  readonly onUnusable: (error: CheckpointsUnusableError) => void;
   readonly backend?: BackendName | undefined;
   /** Folder for tables that are too large for memory. */
   readonly scratch?: string | undefined;
@@ -41,8 +41,8 @@ export interface WakeParts {
 }
 
 /**
- * A learner that is ready, with the age of its checkpoint. A checkpoint that does not fit the model as its spec is now
- * is left out.
+ * A learner that is ready, with the age of its checkpoint. A checkpoint that cannot be used, or does not fit the model as
+ * its spec is now, is left out.
  * @throws DataError, ModelError when the spec cannot be run, LearnerStoppedError when aborted
  */
 export async function wakeLearner(
@@ -64,7 +64,11 @@ export async function wakeLearner(
     log: (level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: Readonly<Record<string, unknown>>) =>
       log[level](fields ?? {}, message),
   };
-  const resume = await parts.checkpoints(model).load();
+  const resume = await parts.resume().catch((error: unknown) => {
+    if (!(error instanceof CheckpointsUnusableError)) throw error;
+    parts.onUnusable(error);
+    return undefined;
+  });
   try {
     return { learner: await ready({ ...init, resume }, parts, signal), resumed: resume?.age };
   } catch (error) {

@@ -46,7 +46,12 @@ export function learnModels(parts: LearnModelsParts): ModelTasks {
         createLearner,
         backend: parts.backend,
         scratch: options.scratch,
-        checkpoints: ({ uid }) => new CheckpointStore(parts.checkpoints(uid)),
+        checkpoints: ({ uid, name }) =>
+          new CheckpointStore(parts.checkpoints(uid), {
+            fs: world.disk,
+            log: (level, message, fields) => log[level]({ ...fields, model: name }, message),
+            onUnusable: () => parts.metrics.checkpoints.inc({ model: name, outcome: 'unusable' }),
+          }),
         catchUp: parts.catchUp,
         self: overlay.peerId,
         members: parts.members,

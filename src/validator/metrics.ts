@@ -59,6 +59,12 @@ export function createValidatorMetrics() {
       labelNames: ['model', 'direction'] as const,
       registers,
     }),
+    checkpoints: new Counter({
+      name: 'murmuration_checkpoints_total',
+      help: 'Checkpoints of a model: saved, failed (could not be written), and unusable (torn or changed, found at a start).',
+      labelNames: ['model', 'outcome'] as const,
+      registers,
+    }),
     updateSeconds: new Histogram({
       name: 'murmuration_update_seconds',
       help: 'Time of one local update (localSteps mini-batches).',

@@ -1,7 +1,11 @@
 import type { Logger } from 'pino';
+import { REASONS } from '../api/index.ts';
+import { isVolumeFull } from '../disk/index.ts';
 import {
   type BackendName,
   BadInputError,
+  type CheckpointStore,
+  type CheckpointsUnusableError,
   createRouting,
   DataError,
   type Learner,
@@ -25,11 +29,17 @@ const EVALUATE_MILLISECONDS = 2 * second;
 /** First and longest wait before data that could not be used are read again. */
 const RETRY_MILLISECONDS = 2 * second;
 const RETRY_MAX_MILLISECONDS = 15 * second;
+/** How soon a checkpoint that could not be written is written again, where that is sooner than the next. */
+const SAVE_AGAIN_MILLISECONDS = 15 * second;
 /** Weight of the newest distance in the moving mean that is reported as divergence. */
 const DIVERGENCE_WEIGHT = 0.1;
 
+type Checkpoints = Pick<CheckpointStore, 'save' | 'load'>;
+
 /** What a model task needs of the world; shared by all tasks of a validator. */
-export interface ModelTaskParts extends WakeParts {
+export interface ModelTaskParts extends Omit<WakeParts, 'resume' | 'onUnusable'> {
+  /** Where checkpoints of the model are kept; asked for once. */
+  readonly checkpoints: (model: CharterModel) => Checkpoints;
   readonly loadData: (model: CharterModel, signal: AbortSignal) => Promise<LoadedData>;
   /** The newest certified version that neighbours know, when it is older than `age`; undefined where there is none. */
   readonly catchUp: (model: CharterModel, age: number, signal: AbortSignal) => Promise<Snapshot | undefined>;
@@ -81,12 +91,16 @@ export class ModelTask {
   readonly model: CharterModel;
   readonly #parts: ModelTaskParts;
   readonly #log: Logger;
+  /** One for all lives: saves of the one that ends and of the next must not meet. */
+  readonly #checkpoints: Checkpoints;
   readonly #stop = new AbortController();
   #partition: PartitionSlot;
   #origin: Origin | undefined;
   #learner: Learner | undefined;
   #loop: ExchangeLoop | undefined;
   #progress: ModelProgress = { age: 0 };
+  /** Checkpoints in a row that could not be written. */
+  #failedSaves = 0;
   /** Lives of a learner that failed in a row. */
   #failures = 0;
   #running: Promise<void> = Promise.resolve();
@@ -95,6 +109,7 @@ export class ModelTask {
     this.model = model;
     this.#partition = partition;
     this.#parts = parts;
+    this.#checkpoints = parts.checkpoints(model);
     this.#log = parts.log.child({ model: model.name });
   }
 
@@ -162,7 +177,13 @@ export class ModelTask {
     const { parts, model } = { parts: this.#parts, model: this.model };
     const loaded = await parts.loadData(model, signal);
     const slot = this.#partition;
-    const waking = wakeLearner(model, slot, loaded, { ...parts, log: this.#log }, signal);
+    const beginning = {
+      ...parts,
+      log: this.#log,
+      resume: () => this.#checkpoints.load(),
+      onUnusable: (error: CheckpointsUnusableError) => this.#beginAnew(error),
+    };
+    const waking = wakeLearner(model, slot, loaded, beginning, signal);
     const { learner, resumed } = await waking.finally(() => loaded.release?.());
     const life = new AbortController();
     const end = AbortSignal.any([signal, life.signal]);
@@ -182,7 +203,7 @@ export class ModelTask {
       await Promise.race([
         loop.run(end).catch((error: unknown) => this.#giveUpLent(error)),
         this.#every(EVALUATE_MILLISECONDS, end, () => this.#evaluate(learner)),
-        this.#every(model.spec.learning.checkpointSeconds * second, end, () => this.#checkpoint(learner)),
+        this.#keepSaving(learner, model.spec.learning.checkpointSeconds * second, end),
       ]);
     } finally {
       life.abort();
@@ -288,10 +309,49 @@ export class ModelTask {
     this.#progress = { ...this.#progress, loss, accuracy };
   }
 
-  async #checkpoint(learner: Learner): Promise<void> {
+  async #keepSaving(learner: Learner, milliseconds: number, signal: AbortSignal): Promise<void> {
+    let wait = milliseconds;
+    while (!signal.aborted) {
+      await this.#parts.sleep(wait, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      wait = (await this.#checkpoint(learner)) ? milliseconds : Math.min(milliseconds, SAVE_AGAIN_MILLISECONDS);
+    }
+  }
+
+  /** Gives whether it was saved. A disk that fails does not end learning: it becomes a problem that people see. */
+  async #checkpoint(learner: Learner): Promise<boolean> {
     const snapshot = await learner.snapshot();
-    const checkpoints = this.#parts.checkpoints(this.model);
-    await this.#parts.problems.writing(this.#checkpointPlace, () => checkpoints.save(snapshot));
+    const outcome = await this.#checkpoints.save(snapshot).then(
+      () => 'saved' as const,
+      (error: unknown) => ({ error }),
+    );
+    if (outcome === 'saved') this.#saved(snapshot.age);
+    else this.#notSaved(snapshot.age, outcome.error);
+    const isSaved = outcome === 'saved';
+    this.#parts.metrics.checkpoints.inc({ model: this.model.name, outcome: isSaved ? 'saved' : 'failed' });
+    return isSaved;
+  }
+
+  #saved(age: number): void {
+    if (this.#failedSaves > 0) this.#log.info({ age, failed: this.#failedSaves }, 'saves checkpoints again');
+    this.#failedSaves = 0;
+    this.#parts.problems.clear(this.#checkpointPlace);
+  }
+
+  #notSaved(age: number, error: unknown): void {
+    if (this.#failedSaves === 0)
+      this.#log.error({ age, err: error }, 'cannot save a checkpoint: learns on, and tries again');
+    this.#failedSaves += 1;
+    const why = error instanceof Error ? error.message : String(error);
+    const reason = isVolumeFull(error) ? REASONS.VolumeFull : REASONS.CheckpointFailed;
+    const message = isVolumeFull(error) ? why : `The checkpoint of model ${this.model.name} cannot be written: ${why}`;
+    this.#parts.problems.set(this.#checkpointPlace, { reason, message: message.slice(0, 500) });
+  }
+
+  #beginAnew(error: CheckpointsUnusableError): void {
+    this.#log.error({ err: error }, 'no checkpoint can be used: goes on from what the network knows');
+    const message = `${error.message} Model ${this.model.name} goes on from what the network knows.`.slice(0, 500);
+    this.#parts.problems.set(this.#checkpointPlace, { reason: REASONS.CheckpointUnusable, message });
   }
 
   get #checkpointPlace(): string {

@@ -75,6 +75,22 @@ describe('a file that is replaced', () => {
     expect(done).toEqual(steps);
   });
 
+  it('is durable with the names of the folders that were made for it', async () => {
+    const dir = await folder();
+    const synced: string[] = [];
+    const disk: Disk = {
+      ...realDisk,
+      open: async (path, flags) => {
+        if (flags === 'r') synced.push(path);
+        return realDisk.open(path, flags);
+      },
+    };
+    await replaceFile(disk, join(dir, 'a', 'b', 'state'), bytes('first'));
+    expect(synced).toEqual([join(dir, 'a', 'b'), join(dir, 'a'), dir]);
+    await replaceFile(disk, join(dir, 'a', 'b', 'state'), bytes('second'));
+    expect(synced.slice(3)).toEqual([join(dir, 'a', 'b')]);
+  });
+
   it.each(steps.slice(0, 5))('keeps its old content and leaves nothing beside it when it fails at %s', async (step) => {
     const dir = await folder();
     const file = join(dir, 'state');
