@@ -31,6 +31,8 @@ export const GOALS = {
   fedavg_gap_single_100: { most: 0.02 },
   int8_cost: { most: 0.001 },
   byz33_cost_iid: { most: 0.02 },
+  straggler_steps_lost: { most: 0.03 },
+  straggler_error_cost: { most: 0.01 },
 } as const satisfies Readonly<Record<string, Goal>>;
 
 export type FigureName = keyof typeof GOALS;

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { type Figure, type FigureName, type Row, table } from './figures.ts';
 import { byz33, byzantine, cycles, fedavg, int8, type Settings } from './measures.ts';
+import { stragglers } from './stragglers.ts';
 
 const HELP = `How well a fleet learns: the classes that run in the pods, over a clock and a network that are made up.
 
@@ -20,6 +21,7 @@ Parts and their figures:
   fedavg     fedavg_gap_iid_100, fedavg_gap_single_100
   int8       int8_cost
   byz33      byz33_cost_iid
+  stragglers straggler_steps_lost, straggler_error_cost
   byzantine  the whole table of defences and attackers; takes long, gives no figure
 
 Examples:
@@ -39,6 +41,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   fedavg: { figures: ['fedavg_gap_iid_100', 'fedavg_gap_single_100'], run: fedavg },
   int8: { figures: ['int8_cost'], run: int8 },
   byz33: { figures: ['byz33_cost_iid'], run: byz33 },
+  stragglers: { figures: ['straggler_steps_lost', 'straggler_error_cost'], run: stragglers },
   byzantine: { figures: [], run: byzantine },
 };
 

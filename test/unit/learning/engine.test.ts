@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DataError, ModelError } from '../../../src/learning/errors.ts';
 import { splitRows } from '../../../src/learning/split.ts';
-import { DIGITS, digits, digitsSpec, engine, fleet, gossip, messageOf, wasm } from './fleet.ts';
+import { DIGITS, digits, digitsSpec, engine, fleet, gossip, leastAccuracy, messageOf, wasm } from './fleet.ts';
 
 describe('an engine', { timeout: 60_000 }, () => {
   it('starts from weights that the model’s uid alone decides', async () => {
@@ -62,6 +62,35 @@ describe('an engine', { timeout: 60_000 }, () => {
     expect(restarted.snapshot()).toEqual(saved);
     expect(restarted.evaluate()).toEqual(engines[0]!.evaluate());
     expect(restarted.update().age).toBe(saved.age + 10);
+  });
+
+  const strategies = ['gossip', 'outer', 'federated', 'grouped'] as const;
+  it.each(strategies.map((from, i) => ({ from, to: strategies[(i + 1) % strategies.length]! })))(
+    'goes on from its weights when $from becomes $to',
+    async ({ from, to }) => {
+      const one = await engine({ spec: digitsSpec({ learning: { strategy: from } }) });
+      for (let i = 0; i < 10; i++) one.update();
+      const saved = one.snapshot();
+      const changed = await engine({ spec: digitsSpec({ learning: { strategy: to } }), resume: saved });
+      expect(changed.snapshot()).toEqual(saved);
+      expect(changed.evaluate()).toEqual(one.evaluate());
+      expect(changed.update().age).toBe(saved.age + 10);
+      expect(changed.evaluate().accuracy).toBeGreaterThan(one.evaluate().accuracy - 0.05);
+    },
+  );
+
+  it('catches up within a few exchanges after it was away for long, and does not drag the other back', async () => {
+    const [away, ...others] = await fleet(3, { spec: digitsSpec({ learning: { localSteps: 4 } }) });
+    gossip([away!, ...others], 2);
+    gossip(others, 30);
+    const { age } = others[0]!.snapshot();
+    const before = leastAccuracy(others);
+    expect(age).toBeGreaterThan(10 * away!.age);
+    expect(away!.evaluate().accuracy).toBeLessThan(before - 0.02);
+    gossip([away!, ...others], 5);
+    expect(away!.age).toBeGreaterThan(age);
+    expect(away!.evaluate().accuracy).toBeGreaterThan(before - 0.02);
+    expect(leastAccuracy(others)).toBeGreaterThan(before - 0.02);
   });
 
   it('merges: age is the maximum, the distance shrinks, losses are those on the shared probe', async () => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
-import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import { pino } from 'pino';
 import { ModelSpec } from '../../../src/api/index.ts';
 import { CheckpointStore, createLearner, type Snapshot } from '../../../src/learning/index.ts';
@@ -59,12 +59,10 @@ const model = {
 };
 
 let unsaved = 0;
-/** Resolves when it is so; asked at every turn of the event loop. */
+/** Resolves when it is so; looks every millisecond. */
 async function until(isSo: () => boolean, signal: AbortSignal): Promise<void> {
-  while (!isSo()) {
-    signal.throwIfAborted();
-    await turn();
-  }
+  do await pause(1, undefined, { signal });
+  while (!isSo());
 }
 
 const store = new CheckpointStore(folder, { onUnusable: (_file, why) => tell('unusable', why) });

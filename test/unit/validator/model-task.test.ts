@@ -1,5 +1,8 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { type Disk, realDisk } from '../../../src/disk/index.ts';
 import {
+  CheckpointStore,
+  CheckpointsUnusableError,
   DataError,
   type Learner,
   type LearnerInit,
@@ -11,7 +14,7 @@ import {
 import { createValidatorMetrics } from '../../../src/validator/metrics.ts';
 import { ModelTask, type ModelTaskParts } from '../../../src/validator/model-task.ts';
 import { Problems } from '../../../src/validator/problems.ts';
-import { gate, keptLog } from './fixtures.ts';
+import { folder, gate, keptLog, Sleeps } from './fixtures.ts';
 import { digits } from './flock.ts';
 
 const part: PartitionSlot = { index: 0, of: 2 };
@@ -241,4 +244,115 @@ it('does not wait for a model that is still being loaded when it is stopped', as
   await created.passed;
   await loading.stop();
   expect(saved).toEqual([]);
+});
+
+describe('a checkpoint that cannot be written', () => {
+  /** A task whose updates and saves the test lets happen; its disk fails with `code` until it is mended. */
+  async function failing(code: string) {
+    const home = await folder();
+    const broken = { code: '' };
+    const disk: Disk = {
+      ...realDisk,
+      open: async (file, flags) => {
+        const opened = await realDisk.open(file, flags);
+        const writeFile = async (data: Uint8Array): Promise<void> => {
+          await opened.writeFile(data.subarray(0, data.length / 2)); // what a full disk leaves: a part
+          if (broken.code !== '') throw Object.assign(new Error('the disk says no'), { code: broken.code });
+          await opened.writeFile(data.subarray(data.length / 2));
+        };
+        return { writeFile, sync: () => opened.sync(), close: () => opened.close() };
+      },
+    };
+    const sleeps = new Sleeps();
+    const store = new CheckpointStore(home, { fs: disk });
+    const metrics = createValidatorMetrics();
+    const parts = task({ sleep: sleeps.sleep, checkpoints: () => store, metrics });
+    parts.task.start();
+    const exchange = digits().spec.learning.waitMilliseconds;
+    await sleeps.next(exchange);
+    await sleeps.until(exchange, 2);
+    await sleeps.next(10_000);
+    await sleeps.until(10_000, 2);
+    broken.code = code;
+    return { ...parts, sleeps, broken, exchange, metrics, load: () => new CheckpointStore(home).load() };
+  }
+
+  it.each([
+    ['ENOSPC', 'VolumeFull', /raise spec\.storage\.size/],
+    ['EIO', 'CheckpointFailed', /^The checkpoint of model digits cannot be written: the disk says no$/],
+  ])(
+    'on %s is a problem that people see; learning goes on, and the next that is written clears it',
+    async (code, reason, says) => {
+      const { task: learning, sleeps, broken, exchange, problems, lines, metrics, load } = await failing(code);
+      for (const nth of [1, 2]) {
+        await sleeps.next(exchange);
+        await sleeps.until(exchange, 2 + nth);
+        await sleeps.next(10_000);
+        await sleeps.until(10_000, 2 + nth);
+      }
+      expect(problems.list()).toEqual([{ reason, message: expect.stringMatching(says) }]);
+      expect(learning.progress.age).toBe(3);
+      expect((await load())?.age).toBe(1);
+      broken.code = '';
+      await sleeps.next(10_000);
+      await sleeps.until(10_000, 5);
+      expect(problems.list()).toEqual([]);
+      expect((await load())?.age).toBe(3);
+      // Each change is told once.
+      const told = lines.map(({ msg }) => msg);
+      expect(told.filter((msg) => msg === 'cannot save a checkpoint: learns on, and tries again')).toHaveLength(1);
+      expect(told.filter((msg) => msg === 'saves checkpoints again')).toHaveLength(1);
+      const counted = await metrics.registry.getSingleMetricAsString('murmuration_checkpoints_total');
+      expect(counted).toContain('{model="digits",outcome="saved"} 2');
+      expect(counted).toContain('{model="digits",outcome="failed"} 2');
+    },
+  );
+});
+
+it('begins with what the network knows where no checkpoint can be used, and says so until it has saved one', async () => {
+  const sleeps = new Sleeps();
+  const asked: number[] = [];
+  const { task: anew, problems } = task({
+    sleep: sleeps.sleep,
+    checkpoints: () => ({
+      save: async () => undefined,
+      load: async () => Promise.reject(new CheckpointsUnusableError('None of 2 checkpoints can be used.')),
+    }),
+    catchUp: async (_model, age) => {
+      asked.push(age);
+      return weights(5000);
+    },
+  });
+  anew.start();
+  await sleeps.until(10_000);
+  expect(asked).toEqual([0]);
+  expect(anew.origin).toEqual({ from: 'certified', age: 5000 });
+  expect(problems.list().map(({ reason }) => reason)).toEqual(['CheckpointUnusable']);
+  await sleeps.next(10_000);
+  await sleeps.until(10_000, 2);
+  expect(problems.list()).toEqual([]);
+});
+
+it('asks for its checkpoints once, so that saves of two lives wait for each other', async () => {
+  let asked = 0;
+  const lives = gate();
+  let made = 0;
+  const { task: dying } = task({
+    checkpoints: () => {
+      asked++;
+      return { save: async () => undefined, load: async () => undefined };
+    },
+    createLearner: (init) => {
+      if (++made === 2) lives.open();
+      const learner = fakeLearner(init, 4, []);
+      return made > 1 ? learner : { ...learner, evaluate: async () => Promise.reject(new LearnerStoppedError('dead')) };
+    },
+    sleep: (milliseconds, signal) =>
+      made === 1 && milliseconds === 2000
+        ? Promise.resolve()
+        : new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+  });
+  dying.start();
+  await lives.passed;
+  expect(asked).toBe(1);
 });
