@@ -109,6 +109,7 @@ const task = new ModelTask(
       else await pause(milliseconds, undefined, { signal });
     },
     monotonic: () => performance.now(),
+    now: Date.now,
     metrics,
     problems,
     log: pino({ level: 'warn' }, pino.destination(2)),
