@@ -15,9 +15,10 @@ export interface Row extends Figure {
   readonly detail: string;
 }
 
-/** What the value may be, at most. */
+/** What the value may be, at most or at least; empty: nothing was promised. */
 interface Goal {
-  readonly most: number;
+  readonly most?: number;
+  readonly least?: number;
 }
 
 export const GOALS = {
@@ -33,11 +34,29 @@ export const GOALS = {
   byz33_cost_iid: { most: 0.02 },
   straggler_steps_lost: { most: 0.03 },
   straggler_error_cost: { most: 0.01 },
+  utilisation_pct: { least: 95 },
+  mnist_cnn_gap_to_central: {},
+  mnist_mlp_gap_to_central: {},
+  digits_cnn_gap_to_central: {},
+  digits_mlp_gap_to_central: {},
+  digits_mlp_accuracy: {},
+  digits_mlp_seconds: {},
+  digits_mlp_mb: {},
 } as const satisfies Readonly<Record<string, Goal>>;
 
 export type FigureName = keyof typeof GOALS;
 
-export const isReached = ({ name, value }: Pick<Figure, 'name' | 'value'>): boolean => value <= GOALS[name].most;
+const goalOf = (name: FigureName): Goal => GOALS[name];
+
+export function isReached({ name, value }: Pick<Figure, 'name' | 'value'>): boolean {
+  const { most = Number.POSITIVE_INFINITY, least = Number.NEGATIVE_INFINITY } = goalOf(name);
+  return value <= most && value >= least;
+}
+
+function inWords({ most, least }: Goal): string {
+  if (most !== undefined) return `<= ${most}`;
+  return least === undefined ? '' : `>= ${least}`;
+}
 
 /** Three digits after the point, as errors are told. */
 export const round = (value: number): number => Number(value.toFixed(4));
@@ -64,8 +83,9 @@ export function difference(name: FigureName, value: number, detail: string): Row
 export function table(rows: readonly Row[]): string {
   const cells = rows.map((row) => {
     const beside = row.peer === undefined ? '' : `${row.peerValue}, ${row.peer}`;
-    const verdict = isReached(row) ? 'yes' : 'NO';
-    return [row.name, `${row.value} ${row.unit}`, beside, `<= ${GOALS[row.name].most}`, verdict, row.detail];
+    const goal = inWords(goalOf(row.name));
+    const verdict = goal === '' ? '' : isReached(row) ? 'yes' : 'NO';
+    return [row.name, `${row.value} ${row.unit}`, beside, goal, verdict, row.detail];
   });
   return grid(['figure', 'measured', 'beside', 'goal', 'reached', 'detail'], cells);
 }

@@ -3,8 +3,11 @@ import { parseArgs } from 'node:util';
 import { type Figure, type FigureName, type Row, table } from './figures.ts';
 import { byz33, byzantine, cycles, fedavg, int8, type Settings } from './measures.ts';
 import { stragglers } from './stragglers.ts';
+import { PROCESS_FLAGS, PROCESS_HELP, processFlags } from './processes/flags.ts';
+import { processes } from './processes/measures.ts';
 
-const HELP = `How well a fleet learns: the classes that run in the pods, over a clock and a network that are made up.
+const HELP = `How well a fleet learns: the classes that run in the pods, over a clock and a network that are made up; and
+validators in processes of their own.
 
     npm run bench:learning -- [--json FILE] [--only NAME[,NAME]] [--nodes N] [--seed N] [--data FILE.csv --label COLUMN]
 
@@ -16,18 +19,24 @@ const HELP = `How well a fleet learns: the classes that run in the pods, over a 
   --label COLUMN  name of the label's column in it, or its number (default: last)
   --help          this text
 
+${PROCESS_HELP}
+
 Parts and their figures:
   cycles     mu_err_10, mu_err_50, mu_err_100, mu_err_200, mu_af_err_200, mu_af_cost_200
   fedavg     fedavg_gap_iid_100, fedavg_gap_single_100
   int8       int8_cost
   byz33      byz33_cost_iid
   stragglers straggler_steps_lost, straggler_error_cost
+  processes  utilisation_pct, mnist_cnn_gap_to_central, mnist_mlp_gap_to_central, digits_cnn_gap_to_central,
+             digits_mlp_gap_to_central, digits_mlp_accuracy, digits_mlp_seconds, digits_mlp_mb
   byzantine  the whole table of defences and attackers; takes long, gives no figure
 
 Examples:
   npm run bench:learning -- --json figures.json
   npm run bench:learning -- --only mu_err_10,int8
-  npm run bench:learning -- --nodes 20              to see that it works`;
+  npm run bench:learning -- --nodes 20              to see that it works
+  npm run bench:learning -- --only processes --json figures.json
+  npm run bench:learning -- --only processes --runs digits/mlp/iid --updates 20 --nodes 2 --flower none`;
 
 interface Part {
   readonly figures: readonly FigureName[];
@@ -42,6 +51,19 @@ const PARTS: Readonly<Record<string, Part>> = {
   int8: { figures: ['int8_cost'], run: int8 },
   byz33: { figures: ['byz33_cost_iid'], run: byz33 },
   stragglers: { figures: ['straggler_steps_lost', 'straggler_error_cost'], run: stragglers },
+  processes: {
+    figures: [
+      'utilisation_pct',
+      'mnist_cnn_gap_to_central',
+      'mnist_mlp_gap_to_central',
+      'digits_cnn_gap_to_central',
+      'digits_mlp_gap_to_central',
+      'digits_mlp_accuracy',
+      'digits_mlp_seconds',
+      'digits_mlp_mb',
+    ],
+    run: ({ nodes, tell }) => processes({ nodes, tell, only: wanted, ...processFlags(values) }),
+  },
   byzantine: { figures: [], run: byzantine },
 };
 
@@ -53,6 +75,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     data: { type: 'string' },
     label: { type: 'string' },
+    ...PROCESS_FLAGS,
     help: { type: 'boolean', default: false },
   },
 });

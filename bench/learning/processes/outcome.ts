@@ -1,0 +1,118 @@
+import { median } from '../../figures.ts';
+import { type FigureName, type Row, round } from '../figures.ts';
+import type { Count } from './contract.ts';
+import { nameOf, type Run, stepsOf } from './runs.ts';
+
+/** What became of a run. */
+export interface Outcome {
+  /** Of each model on the rows held out, 0..1. */
+  readonly accuracies: readonly number[];
+  /** From the word to go to the end of the last update of the last validator. */
+  readonly seconds: number;
+  /** Of models that were sent. */
+  readonly bytes: number;
+  /** Mini-batches, all validators together. */
+  readonly steps: number;
+}
+
+/** A run on the fleet, and what it is held against. */
+export interface Comparison {
+  readonly run: Run;
+  readonly validators: number;
+  readonly fleet: Outcome;
+  /** One process with all the data, as many mini-batches as the fleet together. */
+  readonly central: Outcome;
+  /** One process with all the data, as many mini-batches as one validator of the fleet. */
+  readonly short: Outcome;
+  readonly flower?: Outcome;
+}
+
+export const FLOWER = 'Flower 1.41.0';
+const ACCURACY = 'accuracy';
+
+export const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Names of the figures that a run gives. */
+export function figuresOf({ task, preset, partition }: Pick<Run, 'task' | 'preset' | 'partition'>): FigureName[] {
+  if (partition !== 'iid') return [];
+  const beside = ['digits_mlp_accuracy', 'digits_mlp_seconds', 'digits_mlp_mb'] as const;
+  return [`${task}_${preset}_gap_to_central`, ...(task === 'digits' && preset === 'mlp' ? beside : [])];
+}
+
+/** The figures of a comparison. */
+export function rowsOf({ run, validators, fleet, central, flower }: Comparison): readonly Row[] {
+  const samples = `${stepsOf(run, validators)} mini-batches on ${validators} processes`;
+  const [own, whole] = [mean(fleet.accuracies), mean(central.accuracies)];
+  const values: Partial<Record<FigureName, Omit<Row, 'name'>>> = {
+    digits_mlp_accuracy: beside(own, flower && mean(flower.accuracies), ACCURACY, samples),
+    digits_mlp_seconds: beside(fleet.seconds, flower?.seconds, 's', samples),
+    digits_mlp_mb: beside(fleet.bytes / 1e6, flower && flower.bytes / 1e6, 'MB', `models that were sent, ${samples}`),
+  };
+  const gap = {
+    value: round(whole - own),
+    unit: ACCURACY,
+    peer: 'centralized',
+    peerValue: round(whole),
+    detail: `mean ${round(own)}, worst ${round(Math.min(...fleet.accuracies))}, ${samples}`,
+  };
+  return figuresOf(run).map((name) => ({ name, ...(values[name] ?? gap) }));
+}
+
+function beside(value: number, others: number | undefined, unit: string, detail: string): Omit<Row, 'name'> {
+  const peer = others !== undefined && { peer: FLOWER, peerValue: round(others), ratio: round(value / others) };
+  return { value: round(value), unit, ...peer, detail };
+}
+
+/** Head and lines of a table of all that was compared. */
+export function tableOf(compared: readonly Comparison[]): [readonly string[], readonly (readonly string[])[]] {
+  const head = ['run', 'who', 'accuracy', 'worst', 'mini-batches', 'wall time, s', 'mini-batches/s', 'models sent, MB'];
+  const line = (name: string, who: string, { accuracies, seconds, bytes, steps }: Outcome): readonly string[] => [
+    name,
+    who,
+    mean(accuracies).toFixed(3),
+    Math.min(...accuracies).toFixed(3),
+    String(steps),
+    seconds.toFixed(1),
+    (steps / seconds).toFixed(0),
+    (bytes / 1e6).toFixed(1),
+  ];
+  const lines = compared.flatMap(({ run, validators, fleet, central, short, flower }) => [
+    line(nameOf(run), `${validators} validators`, fleet),
+    line('', 'one process, as much in all', central),
+    line('', 'one process, as much as one of them', short),
+    ...(flower === undefined ? [] : [line('', FLOWER, flower)]),
+  ]);
+  return [head, lines];
+}
+
+/**
+ * Mini-batches a second of a fleet, each validator's over the time between its own last updates of both counts.
+ * @throws RangeError where one has done no update in between
+ */
+export function rateOf(before: readonly Count[], after: readonly Count[], localSteps: number): number {
+  return after.reduce((total, { updates, at }, index) => {
+    const since = before[index] ?? { updates: 0, at: 0 };
+    if (updates <= since.updates)
+      throw new RangeError('a validator has done no update in the time: give --seconds more');
+    return total + ((updates - since.updates) * localSteps * 1000) / (at - since.at);
+  }, 0);
+}
+
+/** One round: mini-batches a second with gossip, and of lone trainers. */
+export interface Pair {
+  readonly gossip: number;
+  readonly lone: number;
+}
+
+/** What gossip leaves of the mini-batches a second that lone trainers do on the same cores; median of rounds. */
+export function utilisationRow(rounds: readonly Pair[], detail: string): Row {
+  const shares = rounds.map(({ gossip, lone }) => (100 * gossip) / lone);
+  const [gossip, lone] = [median(rounds.map((one) => one.gossip)), median(rounds.map((one) => one.lone))];
+  return {
+    name: 'utilisation_pct',
+    value: round(median(shares)),
+    unit: '%',
+    detail: `${gossip.toFixed(1)} of ${lone.toFixed(1)} mini-batches/s; rounds ${shares.map((share) => share.toFixed(1)).join(' ')}; ${detail}`,
+  };
+}
