@@ -40,7 +40,15 @@ export interface Count {
   readonly updates: number;
   /** When the last one was done: milliseconds of CLOCK_MONOTONIC, which all processes of a machine share. */
   readonly at: number;
+  /** CPU time of the process until then, all its threads, user and system. ms */
+  readonly cpuMs: number;
 }
 
 /** Milliseconds of CLOCK_MONOTONIC. */
 export const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
+
+/** The times of a count, now. */
+export function times(): Omit<Count, 'updates'> {
+  const { user, system } = process.cpuUsage();
+  return { at: monotonicMs(), cpuMs: (user + system) / 1000 };
+}

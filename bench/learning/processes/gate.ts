@@ -5,25 +5,25 @@ import type { Count } from './contract.ts';
  * exactly so many, while all else in the process goes on.
  */
 export class Gate {
-  readonly #now: () => number;
+  readonly #times: () => Omit<Count, 'updates'>;
   readonly #onHeld: (count: Count) => void;
   #limit = 0;
   #updates = -1;
-  #at = 0;
+  #last: Omit<Count, 'updates'> = { at: 0, cpuMs: 0 };
   #opened = Promise.withResolvers<void>();
 
   /**
-   * @param now milliseconds, never going back
+   * @param times asked when an update is done
    * @param onHeld called when the next update has to wait for `open`
    */
-  constructor(now: () => number, onHeld: (count: Count) => void) {
-    this.#now = now;
+  constructor(times: () => Omit<Count, 'updates'>, onHeld: (count: Count) => void) {
+    this.#times = times;
     this.#onHeld = onHeld;
   }
 
   /** Updates that are done, and when the last of them was. */
   get count(): Count {
-    return { updates: Math.max(0, this.#updates), at: this.#at };
+    return { updates: Math.max(0, this.#updates), ...this.#last };
   }
 
   /** Lets updates pass until there were so many in all. */
@@ -36,7 +36,7 @@ export class Gate {
   /** One is done, and the next is about to begin. Rejects when aborted while it is held. */
   async pass(signal: AbortSignal): Promise<void> {
     this.#updates += 1;
-    this.#at = this.#now();
+    this.#last = this.#times();
     if (this.#updates < this.#limit) return;
     const aborted = Promise.withResolvers<never>();
     const abort = () => aborted.reject(signal.reason);

@@ -15,8 +15,9 @@ import {
   figuresOf,
   type Outcome,
   type Pair,
-  rateOf,
   rowsOf,
+  type Speed,
+  speedOf,
   tableOf,
   utilisationRow,
 } from './outcome.ts';
@@ -112,12 +113,10 @@ class Stage {
     const run = runOf(UTILISATION_RUN, this.#settings.changed);
     const pairs: Pair[] = [];
     for (let round = 0; round < rounds; round++) {
-      const rates = { gossip: 0, lone: 0 };
-      for (const kind of round % 2 === 0 ? (['gossip', 'lone'] as const) : (['lone', 'gossip'] as const)) {
-        rates[kind] = await this.#rate(run, kind === 'lone');
-        this.#settings.tell(`  utilisation, round ${round + 1}: ${kind} ${rates[kind].toFixed(1)} mini-batches/s`);
-      }
-      pairs.push(rates);
+      const begins = round % 2 === 0 ? 'gossip' : 'lone';
+      const first = await this.#speed(run, begins, round);
+      const second = await this.#speed(run, begins === 'gossip' ? 'lone' : 'gossip', round);
+      pairs.push(begins === 'gossip' ? { gossip: first, lone: second } : { gossip: second, lone: first });
     }
     const cores = availableParallelism();
     const detail = `${nameOf(run)}, ${run.localSteps} mini-batches an exchange, ${this.#validators} processes, ${cores} cores`;
@@ -144,14 +143,16 @@ class Stage {
     return { accuracies, seconds, bytes, steps };
   }
 
-  /** Mini-batches a second of all processes together. */
-  async #rate(run: Run, isLone: boolean): Promise<number> {
-    await using fleet = await this.#start(run, this.#validators, isLone);
+  async #speed(run: Run, kind: keyof Pair, round: number): Promise<Speed> {
+    await using fleet = await this.#start(run, this.#validators, kind === 'lone');
     fleet.go();
     await sleep(WARM_UP_MILLISECONDS, undefined, { signal: this.#signal });
     const before = await fleet.counts();
     await sleep(this.#settings.seconds * 1000, undefined, { signal: this.#signal });
-    return rateOf(before, await fleet.counts(), run.localSteps);
+    const speed = speedOf(before, await fleet.counts(), run.localSteps);
+    const [all, each] = [speed.perSecond.toFixed(1), speed.perCpuSecond.toFixed(1)];
+    this.#settings.tell(`  round ${round + 1}, ${kind}: ${all} mini-batches/s, ${each} a second of CPU time`);
+    return speed;
   }
 
   #start(run: Run, validators: number, isLone: boolean): Promise<Fleet> {

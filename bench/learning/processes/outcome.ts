@@ -86,33 +86,50 @@ export function tableOf(compared: readonly Comparison[]): [readonly string[], re
   return [head, lines];
 }
 
-/**
- * Mini-batches a second of a fleet, each validator's over the time between its own last updates of both counts.
- * @throws RangeError where one has done no update in between
- */
-export function rateOf(before: readonly Count[], after: readonly Count[], localSteps: number): number {
-  return after.reduce((total, { updates, at }, index) => {
-    const since = before[index] ?? { updates: 0, at: 0 };
-    if (updates <= since.updates)
-      throw new RangeError('a validator has done no update in the time: give --seconds more');
-    return total + ((updates - since.updates) * localSteps * 1000) / (at - since.at);
-  }, 0);
+/** How fast validators train, all together. */
+export interface Speed {
+  /** Mini-batches a second. */
+  readonly perSecond: number;
+  /** Mini-batches a second of CPU time: also comparable where others use the machine too. */
+  readonly perCpuSecond: number;
 }
 
-/** One round: mini-batches a second with gossip, and of lone trainers. */
+/**
+ * The speed of a fleet, each validator's over the time between its own last updates of both counts.
+ * @throws RangeError where one has done no update in between
+ */
+export function speedOf(before: readonly Count[], after: readonly Count[], localSteps: number): Speed {
+  let [perSecond, steps, cpuMs] = [0, 0, 0];
+  after.forEach((count, index) => {
+    const since = before[index] ?? { updates: 0, at: 0, cpuMs: 0 };
+    const own = (count.updates - since.updates) * localSteps;
+    if (own <= 0) throw new RangeError('a validator has done no update in the time: give --seconds more');
+    perSecond += (own * 1000) / (count.at - since.at);
+    steps += own;
+    cpuMs += count.cpuMs - since.cpuMs;
+  });
+  return { perSecond, perCpuSecond: (steps * 1000) / cpuMs };
+}
+
+/** One round: validators that gossip, and lone trainers. */
 export interface Pair {
-  readonly gossip: number;
-  readonly lone: number;
+  readonly gossip: Speed;
+  readonly lone: Speed;
 }
 
 /** What gossip leaves of the mini-batches a second that lone trainers do on the same cores; median of rounds. */
 export function utilisationRow(rounds: readonly Pair[], detail: string): Row {
-  const shares = rounds.map(({ gossip, lone }) => (100 * gossip) / lone);
-  const [gossip, lone] = [median(rounds.map((one) => one.gossip)), median(rounds.map((one) => one.lone))];
+  const shares = (of: keyof Speed): readonly number[] =>
+    rounds.map(({ gossip, lone }) => (100 * gossip[of]) / lone[of]);
+  const speed = (of: keyof Pair): string => median(rounds.map((one) => one[of].perSecond)).toFixed(1);
+  const told = (of: keyof Speed): string =>
+    shares(of)
+      .map((share) => share.toFixed(1))
+      .join(' ');
   return {
     name: 'utilisation_pct',
-    value: round(median(shares)),
+    value: round(median(shares('perSecond'))),
     unit: '%',
-    detail: `${gossip.toFixed(1)} of ${lone.toFixed(1)} mini-batches/s; rounds ${shares.map((share) => share.toFixed(1)).join(' ')}; ${detail}`,
+    detail: `${speed('gossip')} of ${speed('lone')} mini-batches/s; rounds ${told('perSecond')}; by CPU time ${told('perCpuSecond')}; ${detail}`,
   };
 }

@@ -8,7 +8,7 @@ import { pino } from 'pino';
 import { startSigner } from '../../../src/trust/index.ts';
 import { startValidator } from '../../../src/validator/index.ts';
 import { realWorld, type World } from '../../../src/validator/world.ts';
-import { type Command, type Event, monotonicMs, type ValidatorConfig } from './contract.ts';
+import { type Command, type Event, times, type ValidatorConfig } from './contract.ts';
 import { Gate } from './gate.ts';
 import { WAIT_MILLISECONDS } from './runs.ts';
 
@@ -24,7 +24,7 @@ if (import.meta.main) {
 async function run({ name, network, authority, folder, charter, mounts }: ValidatorConfig): Promise<void> {
   const log = pino({ level: process.env.LOG_LEVEL ?? 'warn' }, pino.destination(2));
   const stop = new AbortController();
-  const gate = new Gate(monotonicMs, (count) => tell({ event: 'held', ...count }));
+  const gate = new Gate(times, (count) => tell({ event: 'held', ...count }));
   const sleep: World['sleep'] = async (milliseconds, signal) => {
     if (milliseconds <= LONGEST_WAIT_MILLISECONDS) await gate.pass(signal);
     await realWorld.sleep(milliseconds, signal);
@@ -54,6 +54,7 @@ async function run({ name, network, authority, folder, charter, mounts }: Valida
     signer: socket,
     listen: '/ip4/127.0.0.1/tcp/0',
     http: '127.0.0.1:0',
+    blocks: '127.0.0.1:0',
     mounts,
     env: { MURMURATION_BACKEND: process.env.MURMURATION_BACKEND ?? 'wasm' },
     log,

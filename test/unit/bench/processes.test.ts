@@ -8,8 +8,8 @@ import {
   FLOWER,
   figuresOf,
   type Outcome,
-  rateOf,
   rowsOf,
+  speedOf,
   tableOf,
   utilisationRow,
 } from '../../../bench/learning/processes/outcome.ts';
@@ -24,7 +24,7 @@ describe('a gate before updates', () => {
     let now = 100;
     const held: unknown[] = [];
     const gate = new Gate(
-      () => now,
+      () => ({ at: now, cpuMs: now / 2 }),
       (count) => held.push(count),
     );
     let passed = 0;
@@ -37,19 +37,20 @@ describe('a gate before updates', () => {
     };
     void loop();
     await turn();
-    expect([passed, held]).toEqual([0, [{ updates: 0, at: 100 }]]);
+    expect([passed, held]).toEqual([0, [{ updates: 0, at: 100, cpuMs: 50 }]]);
     gate.open(3);
     await turn();
-    expect([passed, held.at(-1), gate.count]).toEqual([3, { updates: 3, at: 130 }, { updates: 3, at: 130 }]);
+    const at3 = { updates: 3, at: 130, cpuMs: 65 };
+    expect([passed, held.at(-1), gate.count]).toEqual([3, at3, at3]);
     gate.open(4);
     await turn();
-    expect([passed, held.at(-1)]).toEqual([4, { updates: 4, at: 140 }]);
+    expect([passed, held.at(-1)]).toEqual([4, { updates: 4, at: 140, cpuMs: 70 }]);
   });
 
   it('lets go who is stopped while it is held', async () => {
     const stop = new AbortController();
     const gate = new Gate(
-      () => 0,
+      () => ({ at: 0, cpuMs: 0 }),
       () => undefined,
     );
     const passing = gate.pass(stop.signal);
@@ -187,26 +188,29 @@ describe('figures of a comparison', () => {
 describe('utilisation', () => {
   it('goes by the time between last updates, whenever one looks', () => {
     const before = [
-      { updates: 2, at: 1000 },
-      { updates: 5, at: 1500 },
+      { updates: 2, at: 1000, cpuMs: 100 },
+      { updates: 5, at: 1500, cpuMs: 200 },
     ];
     const after = [
-      { updates: 6, at: 3000 },
-      { updates: 6, at: 2500 },
+      { updates: 6, at: 3000, cpuMs: 800 },
+      { updates: 6, at: 2500, cpuMs: 500 },
     ];
-    expect(rateOf(before, after, 10)).toBe(20 + 10);
-    expect(() => rateOf(before, before, 10)).toThrow('give --seconds more');
+    expect(speedOf(before, after, 10)).toEqual({ perSecond: 20 + 10, perCpuSecond: 50 });
+    expect(() => speedOf(before, before, 10)).toThrow('give --seconds more');
   });
 
   it('is the median of rounds, and has to be 95 at least', () => {
+    const speed = (perSecond: number) => ({ perSecond, perCpuSecond: perSecond / 2 });
     const rounds = [
-      { gossip: 90, lone: 100 },
-      { gossip: 48, lone: 50 },
-      { gossip: 33, lone: 30 },
+      { gossip: speed(90), lone: { perSecond: 100, perCpuSecond: 90 } },
+      { gossip: speed(48), lone: speed(50) },
+      { gossip: speed(33), lone: speed(30) },
     ];
     const row = utilisationRow(rounds, '2 cores');
     expect(row).toMatchObject({ name: 'utilisation_pct', value: 96, unit: '%' });
-    expect(row.detail).toBe('48.0 of 50.0 mini-batches/s; rounds 90.0 96.0 110.0; 2 cores');
+    expect(row.detail).toBe(
+      '48.0 of 50.0 mini-batches/s; rounds 90.0 96.0 110.0; by CPU time 50.0 96.0 110.0; 2 cores',
+    );
     expect([isReached(row), isReached({ ...row, value: 94.9 })]).toEqual([true, false]);
     expect(table([row])).toContain('| >= 95 | yes     |');
   });
