@@ -13,6 +13,7 @@ import { writeMnist } from './mnist.ts';
 import {
   type Comparison,
   figuresOf,
+  inWords,
   type Outcome,
   type Pair,
   rowsOf,
@@ -139,8 +140,10 @@ class Stage {
     const found = await judge(model, await fleet.snapshots(), this.#mounts, this.#signal);
     const accuracies = found.map(({ accuracy }) => accuracy);
     const steps = stepsOf(run, validators);
-    this.#settings.tell(`  ${name}: ${steps} mini-batches in ${seconds.toFixed(1)} s`);
-    return { accuracies, seconds, bytes, steps };
+    const outcome = { accuracies, seconds, bytes, steps };
+    // At once: what comes after may not be done in time.
+    this.#settings.tell(`  ${inWords(name, outcome)}`);
+    return outcome;
   }
 
   async #speed(run: Run, kind: keyof Pair, round: number): Promise<Speed> {

@@ -64,6 +64,13 @@ function beside(value: number, others: number | undefined, unit: string, detail:
   return { value: round(value), unit, ...peer, detail };
 }
 
+/** An outcome as a line of progress. */
+export function inWords(name: string, { accuracies, seconds, bytes, steps }: Outcome): string {
+  const [all, worst] = [mean(accuracies).toFixed(3), Math.min(...accuracies).toFixed(3)];
+  const sent = `${(bytes / 1e6).toFixed(1)} MB of models sent`;
+  return `${name}: ${steps} mini-batches in ${seconds.toFixed(1)} s, accuracy ${all}, worst ${worst}, ${sent}`;
+}
+
 /** Head and lines of a table of all that was compared. */
 export function tableOf(compared: readonly Comparison[]): [readonly string[], readonly (readonly string[])[]] {
   const head = ['run', 'who', 'accuracy', 'worst', 'mini-batches', 'wall time, s', 'mini-batches/s', 'models sent, MB'];

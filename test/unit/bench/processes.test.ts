@@ -7,6 +7,7 @@ import {
   type Comparison,
   FLOWER,
   figuresOf,
+  inWords,
   type Outcome,
   rowsOf,
   speedOf,
@@ -172,6 +173,12 @@ describe('figures of a comparison', () => {
     expect(rowsOf(alone).map(({ peer }) => peer)).toEqual(['centralized', undefined, undefined, undefined]);
     expect(figuresOf(runOf('mnist/cnn/iid'))).toEqual(['mnist_cnn_gap_to_central']);
     expect(figuresOf(runOf('mnist/cnn/byLabel'))).toEqual([]);
+  });
+
+  it('are told as soon as they are known', () => {
+    expect(inWords('digits', compared.fleet)).toBe(
+      'digits: 2000 mini-batches in 10.0 s, accuracy 0.920, worst 0.900, 4.0 MB of models sent',
+    );
   });
 
   it('have a table with a line for each that learned', () => {
