@@ -2,9 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { type Figure, type FigureName, type Row, table } from './figures.ts';
 import { byz33, byzantine, cycles, fedavg, int8, type Settings } from './measures.ts';
-import { stragglers } from './stragglers.ts';
 import { PROCESS_FLAGS, PROCESS_HELP, processFlags } from './processes/flags.ts';
 import { processes } from './processes/measures.ts';
+import { stragglers } from './stragglers.ts';
 
 const HELP = `How well a fleet learns: the classes that run in the pods, over a clock and a network that are made up; and
 validators in processes of their own.

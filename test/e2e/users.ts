@@ -26,13 +26,7 @@ export const users = (): void => {
     beforeAll(async () => {
       folder = await mkdtemp(join(tmpdir(), 'murmuration-user-'));
       const all = gunzipSync(await readFile(new URL('../../data/digits.csv.gz', import.meta.url))).toString();
-      await writeFile(
-        join(folder, 'mine.csv'),
-        all
-          .split('\n')
-          .slice(0, ROWS)
-          .join('\n'),
-      );
+      await writeFile(join(folder, 'mine.csv'), all.split('\n').slice(0, ROWS).join('\n'));
       await cluster.kubectl('patch', 'mdl', 'digits', '--type=merge', '-p', '{"spec": {"data": {"users": {}}}}');
     });
     afterAll(() => rm(folder, { recursive: true }));

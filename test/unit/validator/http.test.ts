@@ -113,7 +113,7 @@ describe('serving, as TensorFlow Serving does', () => {
     expect(ended.statusCode).toBe(503);
   });
 
-  it('gives no weights: blocks are the gateway\'s, which is open to the pod alone', async () => {
+  it("gives no weights: blocks are the gateway's, which is open to the pod alone", async () => {
     const answer = await http().get('/ipfs/bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e?format=raw');
     expect(answer.statusCode).toBe(404);
   });
