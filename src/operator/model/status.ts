@@ -10,7 +10,7 @@ import {
 } from '../../api/index.ts';
 import type { ModelReport } from '../../overlay/index.ts';
 import type { Model, ModelShard } from '../kinds.ts';
-import { type Heard, isFresh, modelReport } from '../network/heard.ts';
+import { type Heard, isDistrusted, isFresh, modelReport } from '../network/heard.ts';
 import type { CertifiedVersion } from '../network/view.ts';
 import { mean, measured } from '../numbers.ts';
 import type { Refusal } from '../refusal.ts';
@@ -74,9 +74,12 @@ export function modelStatus(world: ModelWorld, refused: readonly Refusal[] = [])
   };
 }
 
+/** Whether its numbers count: one that leaves is of the past, and one that does harm would say what suits it. */
+const counts = ({ leaving, heard }: Learner): boolean => !leaving && !isDistrusted(heard);
+
 function freshReports({ model, learners, now }: Pick<ModelWorld, 'model' | 'learners' | 'now'>): readonly Said[] {
-  return learners.flatMap(({ node, weight, leaving, heard }) => {
-    if (leaving || !isFresh(heard, now)) return [];
+  return learners.filter(counts).flatMap(({ node, weight, heard }) => {
+    if (!isFresh(heard, now)) return [];
     const report = modelReport(heard, model.metadata.uid ?? '');
     return report === undefined ? [] : [{ node, weight, grewAt: heard.grewAt.get(report.uid), report }];
   });
@@ -86,7 +89,7 @@ function freshReports({ model, learners, now }: Pick<ModelWorld, 'model' | 'lear
 export function furthest(world: Pick<ModelWorld, 'model' | 'learners' | 'now'>): Point | undefined {
   const { target } = world.model.spec.learning;
   if (target === undefined) return undefined;
-  const staying = world.learners.filter(({ leaving }) => !leaving).length;
+  const staying = world.learners.filter(counts).length;
   const values = freshReports(world).flatMap(({ report }) => report[target.metric] ?? []);
   if (values.length === 0 || values.length < staying) return undefined;
   return { at: world.now, value: target.metric === 'accuracy' ? Math.min(...values) : Math.max(...values) };
@@ -98,7 +101,7 @@ function aimOf(world: ModelWorld, said: readonly Said[]): Toward {
   const started = startedAt(model.status, Math.max(0, ...said.map(({ report }) => report.age)), now);
   const { target } = model.spec.learning;
   if (target === undefined) return started;
-  const staying = learners.filter(({ leaving }) => !leaving);
+  const staying = learners.filter(counts);
   const known = new Map(said.map(({ node, report }) => [node, report[target.metric]]));
   const values = staying.map(({ node }) => known.get(node));
   // Until everybody can have been heard, silence says nothing.
@@ -229,7 +232,7 @@ function judgeConverged(world: ModelWorld, said: readonly Said[], aim: Toward): 
   const { model, learners, listening } = world;
   const { target } = model.spec.learning;
   if (target === undefined) return unknown('Converged', REASONS.Pending, 'learning.target is not set.');
-  const staying = learners.filter(({ leaving }) => !leaving).length;
+  const staying = learners.filter(counts).length;
   if (!listening && said.length < staying)
     return kept(world, 'Converged', 'Waiting for the first reports of validators.');
   const count = said.filter(({ report }) => meets(target, report[target.metric])).length;

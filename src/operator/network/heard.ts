@@ -26,6 +26,13 @@ export interface Heard {
 export const isFresh = (heard: Heard | undefined, now: number): heard is Heard =>
   heard !== undefined && now - heard.at <= STALE_MS;
 
+/** Below this score nobody takes a validator's word on itself. */
+const DISTRUSTED = 0.2;
+
+/** Whether its neighbours judge it so badly that what it says of itself must not count. */
+export const isDistrusted = (heard: Heard | undefined): boolean =>
+  heard?.reputation !== undefined && heard.reputation.score < DISTRUSTED;
+
 /** What a validator says of one model. */
 export const modelReport = (heard: Heard, uid: string): ModelReport | undefined =>
   heard.report.models.find((model) => model.uid === uid);

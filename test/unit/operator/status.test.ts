@@ -82,6 +82,17 @@ describe('the status of a Model', () => {
     expect(judgeModel(leaving).status.accuracy).toBe('0.97');
   });
 
+  it('takes no word of one that its neighbours found to do harm', () => {
+    const by = (score: number) => {
+      const heardOf = said(0.1, { problem: { reason: 'DataUnreachable', message: 'x' } });
+      const reputation = { score, storage: 1, learning: 0.01, interactions: 1 };
+      return judgeModel([...three([0.97, 0.97]), learner('liar', { ...heardOf, reputation })]);
+    };
+    expect(by(0.16)).toMatchObject({ Ready: 'True Reconciled', Converged: 'True TargetReached' });
+    expect(by(0.16).status.accuracy).toBe('0.97');
+    expect(by(0.5)).toMatchObject({ Ready: 'False DataUnreachable', Converged: 'False BelowTarget' });
+  });
+
   it('tells too few validators, no reports and a lost quorum apart', () => {
     expect(judgeModel(three([0.9]))).toMatchObject({ Ready: 'False TooFewValidators', Stalled: 'False Reconciled' });
     expect(judgeModel([learner('a', undefined), learner('b', undefined)])).toMatchObject({ Ready: 'False NoReports' });
