@@ -97,7 +97,9 @@ interface AnyStatus {
 }
 
 /** Fields that follow the clock, the machine that a pod came to, or the share that placement gave to a validator. */
-const MOVING = ['updates', 'models', 'chunks', 'nodeName', 'version', 'loss', 'accuracy', 'divergence'];
+const MOVING = [
+  ...['updates', 'models', 'chunks', 'nodeName', 'version', 'loss', 'accuracy', 'divergence', 'startedAt', 'target'],
+];
 
 function statusOf(status: object | undefined, generation?: number): unknown {
   if (status === undefined) return undefined;
