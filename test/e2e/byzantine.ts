@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
@@ -12,10 +12,12 @@ async function liarsImage(): Promise<string> {
   const image = (await command('tools/image.sh', ['tag'])).trim();
   const folder = await mkdtemp(join(tmpdir(), 'murmuration-liar-'));
   try {
-    await copyFile(new URL('liar.mjs', import.meta.url), join(folder, 'liar.mjs'));
+    const program = join(folder, 'liar.mjs');
+    await copyFile(new URL('liar.mjs', import.meta.url), program);
+    await chmod(program, 0o444);
     await writeFile(
       join(folder, 'Dockerfile'),
-      `FROM ${image}\nCOPY --chmod=444 liar.mjs /liar.mjs\nENV NODE_OPTIONS="--import /liar.mjs"\n`,
+      `FROM ${image}\nCOPY liar.mjs /liar.mjs\nENV NODE_OPTIONS="--import /liar.mjs"\n`,
     );
     const tag = image.replace(':', '-liar:');
     await command('docker', ['build', '--quiet', '--tag', tag, folder]);
