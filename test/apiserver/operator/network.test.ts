@@ -131,7 +131,7 @@ describe('a Model', () => {
     });
     expect(vn.status).toMatchObject({
       chunks: { held: 6, assigned: 6, bytes: 9640, summary: '6/6' },
-      reputation: { score: '0.89', storage: '0.9', learning: '0.8', interactions: '1' },
+      reputation: { score: '0.886', storage: '0.9', learning: '0.8', interactions: '1' },
       models: [{ name: 'digits', accuracy: '0.957' }],
     });
     const text = await (await fetch(`http://${stage.operator.metricsAddress}/metrics`)).text();
